@@ -1,0 +1,224 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+)
+
+// Text tells things to people: images as a table, outcomes as they come,
+// findings by their code at the end, and a summary.
+//
+// What a person sees: data goes to Out, findings and the summary to Err, unless
+// they are the data, as for a check. A line names one image. Sizes are binary.
+// Of many findings of one code the first few are shown, and how many more.
+type Text struct {
+	opts     TextOptions
+	images   *tabwriter.Writer
+	rows     int
+	findings []Finding
+}
+
+// TextOptions say what a Text shows, and where.
+type TextOptions struct {
+	Out, Err io.Writer
+	// Images shows a table of images.
+	Images bool
+	// Targets has the table name targets instead of details.
+	Targets bool
+	// FindingsAreData puts findings and summary on Out.
+	FindingsAreData bool
+	// Notes shows findings of level note too.
+	Notes bool
+	// Quiet leaves out outcomes that went well.
+	Quiet bool
+	// Closing gives the lines of the summary.
+	Closing func(Summary) []string
+}
+
+// shownFindings is how many findings of one code are shown in full.
+const shownFindings = 10
+
+// NewText makes a handler for people.
+func NewText(opts TextOptions) *Text {
+	return &Text{opts: opts, images: tabwriter.NewWriter(opts.Out, 0, 8, 2, ' ', 0)}
+}
+
+// Image implements Handler.
+func (t *Text) Image(i Image) error {
+	if !t.opts.Images {
+		return nil
+	}
+	var err error
+	if t.opts.Targets {
+		_, err = fmt.Fprintf(t.images, "%s\t→ %s\t%s\t%s\n", i.Name(), i.Target, size(i.Size), remark(i))
+		return err
+	}
+	if t.rows++; t.rows == 1 {
+		fmt.Fprintln(t.images, "IMAGE\tDIGEST\tSIZE\tUPDATED\tPLATFORMS\t")
+	}
+	_, err = fmt.Fprintf(t.images, "%s\t%s\t%s\t%s\t%s\t%s\n", shortName(i), shortDigest(i.Digest), size(i.Size), date(i.Updated), kind(i), remark(i))
+	return err
+}
+
+// shortName leaves most of a digest out: it has a column of its own.
+func shortName(i Image) string {
+	if i.Tag == "" {
+		return i.Repository + "@" + shortDigest(i.Digest)
+	}
+	return i.Name()
+}
+
+func shortDigest(d string) string {
+	_, hex, ok := strings.Cut(d, ":")
+	if !ok || len(hex) < 12 {
+		return "-"
+	}
+	return hex[:12]
+}
+
+func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+
+func date(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Local().Format("2006-01-02 15:04")
+}
+
+// kind is what an image runs on or, where it does not run, what it is.
+func kind(i Image) string {
+	switch {
+	case len(i.Platforms) > 0:
+		return strings.Join(i.Platforms, ",")
+	case i.ArtifactType != "":
+		return i.ArtifactType
+	}
+	return "-"
+}
+
+// remark is what else there is to say of an image.
+func remark(i Image) string {
+	var remarks []string
+	if !i.Complete {
+		remarks = append(remarks, "INCOMPLETE")
+	}
+	if i.Recovered {
+		remarks = append(remarks, "recovered")
+	}
+	if i.Trimmed != "" {
+		remarks = append(remarks, "trimmed to "+shortDigest(i.Trimmed))
+	}
+	if i.Subject != "" {
+		remarks = append(remarks, "refers to "+shortDigest(i.Subject))
+	}
+	return strings.Join(remarks, ", ")
+}
+
+// Finding implements Handler.
+func (t *Text) Finding(f Finding) error {
+	if f.Level == Skip || t.opts.Notes {
+		t.findings = append(t.findings, f)
+	}
+	return nil
+}
+
+// Outcome implements Handler.
+func (t *Text) Outcome(o Outcome) error {
+	var err error
+	switch {
+	case o.Status == Failed:
+		_, err = fmt.Fprintf(t.opts.Out, "failed   %s → %s: %s\n", o.Source, o.Target, o.Error)
+	case t.opts.Quiet:
+	case o.Status == Skipped:
+		_, err = fmt.Fprintf(t.opts.Out, "skipped  %s → %s: there already\n", o.Source, o.Target)
+	default:
+		_, err = fmt.Fprintf(t.opts.Out, "done     %s → %s%s\n", o.Source, o.Target, sent(o))
+	}
+	return err
+}
+
+func sent(o Outcome) string {
+	var parts []string
+	if o.Uploaded > 0 {
+		parts = append(parts, fmt.Sprintf("%d sent, %s", o.Uploaded, size(o.Bytes)))
+	}
+	if o.Mounted > 0 {
+		parts = append(parts, fmt.Sprintf("%d mounted", o.Mounted))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, "; ") + ")"
+}
+
+// Progress implements Handler: words have none.
+func (t *Text) Progress(Progress) {}
+
+// Close implements Handler.
+func (t *Text) Close(s Summary) error {
+	if err := t.images.Flush(); err != nil {
+		return err
+	}
+	to := t.opts.Err
+	if t.opts.FindingsAreData {
+		to = t.opts.Out
+	}
+	for _, k := range Kinds {
+		if err := t.closeKind(to, k); err != nil {
+			return err
+		}
+	}
+	if t.opts.Closing == nil {
+		return nil
+	}
+	for _, line := range t.opts.Closing(s) {
+		if _, err := fmt.Fprintln(to, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// closeKind shows the findings of one code, with what to do once.
+func (t *Text) closeKind(to io.Writer, k Kind) error {
+	var b strings.Builder
+	count := 0
+	for _, f := range t.findings {
+		if f.Code != k.Code {
+			continue
+		}
+		if count++; count <= shownFindings {
+			fmt.Fprintf(&b, "      %s\n", place(f))
+		}
+	}
+	if count == 0 {
+		return nil
+	}
+	if count > shownFindings {
+		fmt.Fprintf(&b, "      … and %d more; -o json shows all\n", count-shownFindings)
+	}
+	_, err := fmt.Fprintf(to, "%s  %s: %s (%d)\n%s      → %s\n", k.Level, k.Code, k.Means, count, b.String(), k.Advice)
+	return err
+}
+
+// place says where a finding is, and what of.
+func place(f Finding) string {
+	var parts []string
+	if image := f.Image(); image != "" {
+		parts = append(parts, image)
+	}
+	if f.Digest != "" {
+		parts = append(parts, f.Digest)
+	} else if f.Path != "" {
+		parts = append(parts, f.Path)
+	}
+	if f.Detail != "" {
+		parts = append(parts, f.Detail)
+	}
+	return strings.Join(parts, "  ")
+}
