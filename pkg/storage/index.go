@@ -1,0 +1,155 @@
+package storage
+
+import (
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/seed-5b48bd9d/drydock/pkg/report"
+)
+
+// Index is what a tree holds. It does not change once it is made, and is safe
+// for use by several goroutines.
+type Index struct {
+	repositories []*Repository // by name
+	manifests    map[digest.Digest]*manifestFile
+	blobs        map[digest.Digest]*blob
+	lookUp       func(digest.Digest) blob
+	findings     []report.Finding
+}
+
+// Repository is a repository's tags and manifests.
+type Repository struct {
+	Name      string
+	Tags      []Tag       // by name; those with a Problem too
+	Deleted   []Tag       // tags of which only the history is left
+	Manifests []*Manifest // its revisions that are whole themselves, by digest
+
+	revisions map[digest.Digest]link
+	children  map[digest.Digest]bool // named by the repository's indexes
+}
+
+// Tag is a name for a manifest.
+type Tag struct {
+	Name    string
+	Digest  digest.Digest // empty where a broken link hides it
+	Updated time.Time     // when its link was last written
+
+	// Problem is why a registry would not serve the tag, whatever its manifest
+	// is like; nil where it would.
+	Problem *Problem
+	// Candidate is what the tag most likely named, where there is a Problem:
+	// the one digest of its history, or its own where only the manifest's link
+	// is broken. Empty where nothing is likely.
+	Candidate digest.Digest
+}
+
+// Problem is why something cannot be had.
+type Problem struct {
+	Digest digest.Digest // empty for a tag's link
+	Code   report.Code
+	Path   string // relative to docker/registry/v2
+	Detail string
+}
+
+// Repositories gives the repositories by name.
+func (x *Index) Repositories() iter.Seq[*Repository] { return slices.Values(x.repositories) }
+
+// Empty tells whether there is no repository at all, nor a finding that might
+// hide one.
+func (x *Index) Empty() bool {
+	return len(x.repositories) == 0 && !slices.ContainsFunc(x.findings, func(f report.Finding) bool { return f.Level == report.Skip })
+}
+
+// Repository finds a repository by its name, or nil.
+func (x *Index) Repository(name string) *Repository {
+	i, ok := slices.BinarySearchFunc(x.repositories, name, func(r *Repository, name string) int {
+		return strings.Compare(r.Name, name)
+	})
+	if !ok {
+		return nil
+	}
+	return x.repositories[i]
+}
+
+// Blob gives a blob's size in bytes, and whether it is there with nothing known
+// against it.
+func (x *Index) Blob(d digest.Digest) (size int64, ok bool) {
+	b := x.lookUp(d)
+	return b.size, b.problem == ""
+}
+
+// Path is where a blob's bytes lie, relative to docker/registry/v2.
+func (x *Index) Path(d digest.Digest) string {
+	if b := x.lookUp(d); b.path != "" {
+		return b.path
+	}
+	return BlobPath(d)
+}
+
+// Manifest gives a manifest that is there and whole, or nil.
+func (x *Index) Manifest(d digest.Digest) *Manifest {
+	if file := x.manifests[d]; file != nil {
+		return file.manifest
+	}
+	return nil
+}
+
+// Findings gives what is wrong or worth knowing, sorted.
+func (x *Index) Findings() []report.Finding { return x.findings }
+
+// Referrers gives the repository's manifests that name a subject, by digest.
+func (r *Repository) Referrers(subject digest.Digest) iter.Seq[*Manifest] {
+	return func(yield func(*Manifest) bool) {
+		for _, m := range r.Manifests {
+			if m.Subject != nil && m.Subject.Digest == subject && !yield(m) {
+				return
+			}
+		}
+	}
+}
+
+// Tag finds a tag by its name.
+func (r *Repository) Tag(name string) (Tag, bool) {
+	i, ok := slices.BinarySearchFunc(r.Tags, name, func(t Tag, name string) int { return strings.Compare(t.Name, name) })
+	if !ok {
+		return Tag{}, false
+	}
+	return r.Tags[i], true
+}
+
+// Untagged gives the manifests that no tag, no index and no subject of the
+// repository reaches, by digest.
+func (r *Repository) Untagged() []*Manifest {
+	reached := map[digest.Digest]bool{}
+	present := map[digest.Digest]bool{}
+	for _, t := range r.Tags {
+		reached[t.Digest] = true
+	}
+	for _, m := range r.Manifests {
+		present[m.Digest] = true
+		for _, c := range m.Manifests {
+			reached[c.Digest] = true
+		}
+	}
+	var untagged []*Manifest
+	for _, m := range r.Manifests {
+		if !reached[m.Digest] && (m.Subject == nil || !present[m.Subject.Digest]) {
+			untagged = append(untagged, m)
+		}
+	}
+	return untagged
+}
+
+func (r *Repository) sort() {
+	byName := func(a, b Tag) int { return strings.Compare(a.Name, b.Name) }
+	slices.SortFunc(r.Tags, byName)
+	slices.SortFunc(r.Deleted, byName)
+	slices.SortFunc(r.Manifests, func(a, b *Manifest) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
+}
+
+// Updated is when a manifest was last put into the repository.
+func (r *Repository) Updated(d digest.Digest) time.Time { return r.revisions[d].updated }

@@ -1,0 +1,95 @@
+// Package storage knows the on-disk format of a container registry, the tree
+// below docker/registry/v2: it scans one into an Index of repositories, tags
+// and manifests, and says what each image needs and what is wrong with it.
+//
+//	blobs/<algorithm>/<first two digits>/<hex>/data          every byte there is
+//	repositories/<repository>/_layers/<algorithm>/<hex>/link
+//	repositories/<repository>/_manifests/revisions/<algorithm>/<hex>/link
+//	repositories/<repository>/_manifests/tags/<tag>/current/link
+//	repositories/<repository>/_manifests/tags/<tag>/index/<algorithm>/<hex>/link
+//	repositories/<repository>/_uploads/<uuid>/…
+//
+// A link is a file that holds a digest. A revision is a manifest that a
+// repository has. The format is defined by distribution, in
+// registry/storage/paths.go; nothing outside this package knows it.
+package storage
+
+import (
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+)
+
+const (
+	blobsDir        = "blobs"
+	repositoriesDir = "repositories"
+	manifestsDir    = "_manifests"
+	layersDir       = "_layers"
+	uploadsDir      = "_uploads"
+	tagsDir         = manifestsDir + "/tags"
+	revisionsDir    = manifestsDir + "/revisions"
+	currentDir      = "current"
+	indexDir        = "index"
+	linkFile        = "link"
+	dataFile        = "data"
+)
+
+// BlobPath is where a blob's bytes lie, relative to docker/registry/v2. The
+// digest has to be valid.
+func BlobPath(d digest.Digest) string {
+	return path.Join(blobsDir, fanOut(d), d.Encoded(), dataFile)
+}
+
+// fanOut is a blob's directory of the first two digits, below blobs.
+func fanOut(d digest.Digest) string {
+	return path.Join(d.Algorithm().String(), d.Encoded()[:2])
+}
+
+func repositoryPath(repository string) string {
+	return path.Join(repositoriesDir, repository)
+}
+
+func revisionLinkPath(repository string, d digest.Digest) string {
+	return path.Join(repositoryPath(repository), revisionsDir, d.Algorithm().String(), d.Encoded(), linkFile)
+}
+
+func layerLinkPath(repository string, d digest.Digest) string {
+	return path.Join(repositoryPath(repository), layersDir, d.Algorithm().String(), d.Encoded(), linkFile)
+}
+
+func tagPath(repository, tag string) string {
+	return path.Join(repositoryPath(repository), tagsDir, tag)
+}
+
+func tagLinkPath(repository, tag string) string {
+	return path.Join(tagPath(repository, tag), currentDir, linkFile)
+}
+
+// The grammars of repository and tag names are those of the OCI distribution
+// spec 1.1, "Pulling manifests". The length is what distribution's reference
+// package allows.
+var (
+	repositoryGrammar = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$`)
+	tagGrammar        = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
+)
+
+const maxRepositoryName = 255 // characters
+
+// ValidRepository tells whether a registry takes this repository name.
+func ValidRepository(name string) bool {
+	return len(name) <= maxRepositoryName && repositoryGrammar.MatchString(name)
+}
+
+// ValidTag tells whether a registry takes this tag.
+func ValidTag(name string) bool { return tagGrammar.MatchString(name) }
+
+// noise tells what file systems and appliances leave in any directory.
+func noise(name string) bool {
+	switch name {
+	case "lost+found", ".DS_Store", "@eaDir", ".snapshot", ".snapshots", ".Trash", "#recycle":
+		return true
+	}
+	return strings.HasPrefix(name, "._") || strings.HasPrefix(name, ".nfs")
+}

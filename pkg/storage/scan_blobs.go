@@ -1,0 +1,161 @@
+package storage
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/seed-5b48bd9d/drydock/pkg/report"
+)
+
+// blob is what lies under a digest in blobs.
+type blob struct {
+	size    int64
+	problem report.Code // empty where nothing is known against it
+	detail  string
+	hashed  bool
+	path    string // where the bytes lie, if not at BlobPath of the digest
+}
+
+// scanBlobs notes the size of every blob, and reads none.
+func (s *scanner) scanBlobs(c *crew) error {
+	algorithms, err := s.readTop(blobsDir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range algorithms {
+		algorithm := digest.Algorithm(entry.Name())
+		if noise(entry.Name()) || !algorithm.Available() {
+			continue
+		}
+		s.scanAlgorithm(c, algorithm)
+	}
+	return nil
+}
+
+func (s *scanner) scanAlgorithm(c *crew, algorithm digest.Algorithm) {
+	dir := path.Join(blobsDir, algorithm.String())
+	prefixes, err := fs.ReadDir(s.fsys, dir)
+	if err != nil {
+		s.unreadableBlobs(dir, err)
+		return
+	}
+	for _, prefix := range prefixes {
+		if !noise(prefix.Name()) {
+			c.do(func() { s.scanFanOut(c, algorithm, path.Join(dir, prefix.Name())) })
+		}
+	}
+}
+
+func (s *scanner) scanFanOut(c *crew, algorithm digest.Algorithm, dir string) {
+	entries, err := fs.ReadDir(s.fsys, dir)
+	if err != nil {
+		s.unreadableBlobs(dir, err)
+		return
+	}
+	for _, entry := range entries {
+		d := digest.NewDigestFromEncoded(algorithm, entry.Name())
+		if d.Validate() != nil {
+			continue
+		}
+		if path.Join(blobsDir, fanOut(d)) != dir {
+			s.findMisplaced(d, path.Join(dir, entry.Name(), dataFile))
+			continue
+		}
+		if c.ctx.Err() != nil {
+			return
+		}
+		s.scanBlob(d)
+	}
+}
+
+// unreadableBlobs remembers a directory whose blobs nobody can tell about. One
+// that is not a directory holds none.
+func (s *scanner) unreadableBlobs(dir string, err error) {
+	if isAbsent(err) {
+		return
+	}
+	s.findAt(report.Unreadable, dir, err.Error())
+	s.mu.Lock()
+	s.unreadable[dir] = err.Error()
+	s.mu.Unlock()
+}
+
+func (s *scanner) findMisplaced(d digest.Digest, name string) {
+	f := report.BlobMisplaced.New("its place is " + BlobPath(d))
+	f.Path, f.Digest = name, d.String()
+	if info, err := fs.Stat(s.fsys, name); err == nil {
+		f.Detail += fmt.Sprintf("; %d bytes", info.Size())
+	}
+	s.find(f)
+}
+
+func (s *scanner) scanBlob(d digest.Digest) {
+	b := s.statBlob(d)
+	if b == nil {
+		return
+	}
+	s.mu.Lock()
+	s.blobs[d] = b
+	s.filesSeen++
+	seen := s.filesSeen
+	s.mu.Unlock()
+	if seen%1024 == 0 {
+		s.progress(report.Progress{Stage: "scan", Done: seen, Unit: "files"})
+	}
+}
+
+// statBlob gives nil where nothing lies under the digest.
+func (s *scanner) statBlob(d digest.Digest) *blob {
+	info, err := fs.Stat(s.fsys, BlobPath(d))
+	switch {
+	case err != nil && isAbsent(err):
+		return nil
+	case err != nil && isLoop(err):
+		return &blob{problem: report.BlobNotAFile, detail: "it is a symbolic link that leads nowhere"}
+	case err != nil:
+		return &blob{problem: report.Unreadable, detail: err.Error()}
+	case !info.Mode().IsRegular():
+		return &blob{problem: report.BlobNotAFile, detail: "it is " + fileType(info.Mode())}
+	case info.Size() == 0 && d != d.Algorithm().FromBytes(nil):
+		return &blob{problem: report.BlobEmpty}
+	default:
+		return &blob{size: info.Size()}
+	}
+}
+
+// blob looks a digest up among what was found. What lies in a directory that
+// could not be listed is unreadable, not absent.
+func (s *scanner) blob(d digest.Digest) blob {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.blobs[d]; b != nil {
+		return *b
+	}
+	for dir, reason := range s.unreadable {
+		if strings.HasPrefix(BlobPath(d), dir+"/") {
+			return blob{problem: report.Unreadable, detail: reason}
+		}
+	}
+	return blob{problem: absent}
+}
+
+// pathOf is where a blob's bytes lie.
+func (s *scanner) pathOf(d digest.Digest) string {
+	if b := s.blob(d); b.path != "" {
+		return b.path
+	}
+	return BlobPath(d)
+}
+
+// condemn notes what is wrong with a blob's bytes.
+func (s *scanner) condemn(d digest.Digest, code report.Code, detail string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.blobs[d]; b != nil {
+		b.problem, b.detail = code, detail
+	}
+}

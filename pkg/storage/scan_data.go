@@ -1,0 +1,121 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/seed-5b48bd9d/drydock/pkg/report"
+)
+
+// settleBlobs hashes blobs: all of them where that was asked for, else those
+// that are kept under another digest, and those whose size is not the one that
+// a descriptor states: there, only the hash can tell a truncated blob from a
+// descriptor that is wrong.
+func (s *scanner) settleBlobs(ctx context.Context) error {
+	stated := s.statedSizes()
+	var todo []digest.Digest
+	var total int64
+	for d, b := range s.blobs {
+		_, differs := stated[d]
+		if b.problem == "" && !b.hashed && (s.opts.ReadData || differs || b.path != "") {
+			todo = append(todo, d)
+			total += b.size
+		}
+	}
+	var done atomic.Int64
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(runtime.GOMAXPROCS(0), 2))
+	for _, d := range todo {
+		g.Go(func() error {
+			err := s.hashBlob(ctx, d, stated[d], func(n int) {
+				s.progress(report.Progress{Stage: "hash", Done: done.Add(int64(n)), Total: total, Unit: "bytes"})
+			})
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	s.findWrongSizes(stated)
+	return nil
+}
+
+// statedSizes are the sizes in descriptors that differ from those of the blobs.
+func (s *scanner) statedSizes() map[digest.Digest]int64 {
+	differ := map[digest.Digest]int64{}
+	for _, file := range s.manifests {
+		if file.manifest == nil {
+			continue
+		}
+		for _, list := range file.manifest.descriptors() {
+			for _, c := range list {
+				b := s.blobs[c.Digest]
+				if b != nil && b.problem == "" && c.Size >= 0 && c.Size != b.size {
+					differ[c.Digest] = c.Size
+				}
+			}
+		}
+	}
+	return differ
+}
+
+// findWrongSizes notes descriptors that are wrong about sound blobs.
+func (s *scanner) findWrongSizes(stated map[digest.Digest]int64) {
+	for d, size := range stated {
+		b := s.blobs[d]
+		if b.problem == "" {
+			f := report.DescriptorSize.New(fmt.Sprintf("a descriptor says %d bytes, there are %d", size, b.size))
+			f.Digest, f.Path = d.String(), BlobPath(d)
+			s.find(f)
+		}
+	}
+}
+
+// hashBlob condemns a blob whose bytes are not its digest's. Only the end of
+// ctx is an error.
+func (s *scanner) hashBlob(ctx context.Context, d digest.Digest, stated int64, read func(int)) error {
+	f, err := s.fsys.Open(s.pathOf(d))
+	if err != nil {
+		code := openProblem(err, report.BlobNotAFile)
+		if code == absent {
+			code = report.BlobMissing // it went away since the scan began
+		}
+		s.condemn(d, code, err.Error())
+		return nil
+	}
+	defer f.Close()
+	hash := d.Algorithm().Hash()
+	buf := make([]byte, 1<<20)
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		n, err := f.Read(buf)
+		hash.Write(buf[:n])
+		read(n)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			s.condemn(d, report.Unreadable, err.Error())
+			return nil
+		}
+	}
+	found := digest.NewDigest(d.Algorithm(), hash)
+	switch {
+	case found == d:
+		s.markHashed(d)
+	case stated != 0 && stated != s.blob(d).size:
+		s.condemn(d, report.BlobTruncated, fmt.Sprintf("%d bytes of %d", s.blob(d).size, stated))
+	default:
+		s.condemn(d, report.BlobCorrupt, "its bytes have the digest "+found.String())
+	}
+	return nil
+}
