@@ -1,0 +1,161 @@
+package plan
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/seed-5b48bd9d/drydock/pkg/report"
+	"github.com/seed-5b48bd9d/drydock/pkg/storage"
+)
+
+// Target says where repositories go.
+type Target struct {
+	Prefix   string    // everything goes below it; may be empty
+	Project  string    // for repositories of one component, where there is no prefix; may be empty
+	Rewrites []Rewrite // the first that fits a repository is applied, before anything else
+	Harbor   bool      // hold names against Harbor's grammar
+}
+
+// Rewrite replaces the leading components of a repository's name.
+type Rewrite struct{ From, To string }
+
+// ParseRewrite reads FROM=TO. Either may be empty: nothing before, or nothing
+// in its place.
+func ParseRewrite(s string) (Rewrite, error) {
+	from, to, ok := strings.Cut(s, "=")
+	if !ok || (from == "" && to == "") {
+		return Rewrite{}, report.WithHint(fmt.Errorf("bad rewrite %q", s), "write FROM=TO, such as old/team=team")
+	}
+	return Rewrite{From: strings.Trim(from, "/"), To: strings.Trim(to, "/")}, nil
+}
+
+func (w Rewrite) apply(repository string) (string, bool) {
+	rest, ok := repository, true
+	if w.From != "" {
+		rest, ok = strings.CutPrefix(repository+"/", w.From+"/")
+	}
+	if !ok {
+		return repository, false
+	}
+	return strings.Trim(w.To+"/"+strings.TrimSuffix(rest, "/"), "/"), true
+}
+
+// Repository is where a repository goes.
+func (t *Target) Repository(source string) string {
+	name := source
+	for _, w := range t.Rewrites {
+		if to, ok := w.apply(source); ok {
+			name = to
+			break
+		}
+	}
+	switch {
+	case t.Prefix != "":
+		return t.Prefix + "/" + name
+	case t.Project != "" && !strings.Contains(name, "/"):
+		return t.Project + "/" + name
+	}
+	return name
+}
+
+// Harbor's own limits, measured on 2.15.2: the grammar of its project names,
+// and how long a repository's path may be, the project included.
+var projectGrammar = regexp.MustCompile(`^[a-z0-9]+(?:[._-][a-z0-9]+)*$`)
+
+const (
+	maxProject          = 255 // characters
+	maxHarborRepository = 245 // characters
+)
+
+// refuses says why the target cannot take a repository's name, or "".
+func (t *Target) refuses(repository string) string {
+	if !storage.ValidRepository(repository) {
+		if len(repository) > 255 {
+			return fmt.Sprintf("%d characters; a registry takes 255", len(repository))
+		}
+		return "a registry takes lower-case letters and digits, separated by single . or _, by __ or by dashes"
+	}
+	if !t.Harbor {
+		return ""
+	}
+	project, _, nested := strings.Cut(repository, "/")
+	switch {
+	case !nested:
+		return "Harbor keeps repositories in projects: project/repository"
+	case len(project) > maxProject || !projectGrammar.MatchString(project):
+		return fmt.Sprintf("%q is no name for a Harbor project: lower-case letters and digits, separated by single . _ or -", project)
+	case len(repository) > maxHarborRepository:
+		return fmt.Sprintf("%d characters; Harbor takes %d, the project included", len(repository), maxHarborRepository)
+	}
+	return ""
+}
+
+// mapTargets gives every image its target, and leaves out those that cannot
+// have theirs.
+func (p *Plan) mapTargets(t *Target) {
+	for n := range p.LeftOut {
+		p.LeftOut[n].Target.Repository = t.Repository(p.LeftOut[n].Source.Repository)
+	}
+	var kept []Image
+	for _, i := range p.Images {
+		i.Target.Repository = t.Repository(i.Source.Repository)
+		if why := t.refuses(i.Target.Repository); why != "" {
+			p.refuse(i, report.TargetName, fmt.Sprintf("%s: %s", i.Target.Repository, why))
+			continue
+		}
+		kept = append(kept, i)
+	}
+	p.Images = kept
+	p.separate()
+}
+
+func (p *Plan) refuse(i Image, code report.Code, detail string) {
+	f := code.New(detail)
+	f.Repository, f.Tag, f.Digest = i.Source.Repository, i.Source.Tag, i.Source.Digest.String()
+	p.Findings = append(p.Findings, f)
+	p.LeftOut = append(p.LeftOut, LeftOut{Image: i, Code: code, Reason: detail})
+}
+
+// separate leaves out images that would overwrite one another, all of them:
+// nobody but their owner can say which is meant.
+func (p *Plan) separate() {
+	digests := map[string][]string{} // by target, the digests it would get
+	folded := map[string]string{}    // by target in lower case, the first of them
+	for _, i := range p.Images {
+		target := i.Target.String()
+		if d := i.Target.Digest.String(); !slices.Contains(digests[target], d) {
+			digests[target] = append(digests[target], d)
+		}
+	}
+	var kept []Image
+	for _, i := range p.Images {
+		target := i.Target.String()
+		if len(digests[target]) > 1 {
+			p.refuse(i, report.TargetCollision, fmt.Sprintf("%s would get %d different images", target, len(digests[target])))
+			continue
+		}
+		lower := strings.ToLower(target)
+		if first, ok := folded[lower]; ok && first != target {
+			f := report.TargetCaseCollision.New(target + " and " + first)
+			f.Repository, f.Tag = i.Source.Repository, i.Source.Tag
+			p.Findings = append(p.Findings, f)
+		} else {
+			folded[lower] = target
+		}
+		kept = append(kept, i)
+	}
+	p.Images = kept
+}
+
+// Projects gives the leading components of all targets, sorted.
+func (p *Plan) Projects() []string {
+	var projects []string
+	for _, i := range p.Images {
+		project, _, _ := strings.Cut(i.Target.Repository, "/")
+		projects = append(projects, project)
+	}
+	slices.Sort(projects)
+	return slices.Compact(projects)
+}
