@@ -1,0 +1,182 @@
+package dirlayout
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/seed-5b48bd9d/drydock/pkg/plan"
+	"github.com/seed-5b48bd9d/drydock/pkg/storage"
+)
+
+// The two versions of the form. The second knows digests of other algorithms,
+// by names with the algorithm in front.
+const (
+	version1_1 = "Directory Transport Version: 1.1\n"
+	version1_2 = "Directory Transport Version: 1.2\n"
+)
+
+// Writer builds one layout beside its final name.
+type Writer struct {
+	layouts *Layouts
+	tmp     string
+	final   string
+	version string
+}
+
+func (l *Layouts) create(final string) (*Writer, error) {
+	tmp := filepath.Join(l.staging(), strconv.FormatInt(l.made.Add(1), 10))
+	if err := os.Mkdir(tmp, 0o755); err != nil {
+		return nil, err
+	}
+	return &Writer{layouts: l, tmp: tmp, final: final, version: version1_1}, nil
+}
+
+// fill puts every file of an image into the layout.
+func (w *Writer) fill(ctx context.Context, i plan.Image) error {
+	for _, b := range i.Blobs {
+		if err := w.LinkBlob(ctx, b.Digest, b.Size); err != nil {
+			return err
+		}
+	}
+	for _, m := range i.Manifests {
+		var content []byte
+		if i.Trim != nil {
+			content = i.Trim.Contents[m.Digest]
+		}
+		top := m.Digest == i.Manifest.Digest
+		if err := w.LinkManifest(ctx, m.Digest, m.Size, top, content); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(w.tmp, "version"), []byte(w.version), 0o644)
+}
+
+// LinkManifest puts a manifest into the layout: as manifest.json where it is
+// the image's own, else under its digest. Content is given for one that the
+// source does not have.
+func (w *Writer) LinkManifest(ctx context.Context, d digest.Digest, size int64, top bool, content []byte) error {
+	names := []string{"manifest.json"}
+	if !top {
+		names = w.names(d, ".manifest.json")
+	}
+	for _, name := range names {
+		if content != nil {
+			if err := os.WriteFile(filepath.Join(w.tmp, name), content, 0o644); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := w.link(ctx, d, size, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// LinkBlob puts a blob of the given size in bytes into the layout.
+func (w *Writer) LinkBlob(ctx context.Context, d digest.Digest, size int64) error {
+	for _, name := range w.names(d, "") {
+		if err := w.link(ctx, d, size, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *Writer) link(ctx context.Context, d digest.Digest, size int64, name string) error {
+	return w.layouts.place.place(ctx, d, w.layouts.path(d), size, filepath.Join(w.tmp, name))
+}
+
+// names are the file names a reader may look for: the digest's hex and, for
+// algorithms other than sha256, also with the algorithm in front.
+func (w *Writer) names(d digest.Digest, suffix string) []string {
+	names := fileNames(d, suffix)
+	if len(names) > 1 {
+		w.version = version1_2
+	}
+	return names
+}
+
+func fileNames(d digest.Digest, suffix string) []string {
+	names := []string{d.Encoded() + suffix}
+	if d.Algorithm() != digest.Canonical {
+		names = append(names, d.Algorithm().String()+"-"+d.Encoded()+suffix)
+	}
+	return names
+}
+
+// Commit gives the layout its final name. What was there before goes only when
+// the new one is ready to take its place.
+func (w *Writer) Commit() error {
+	if err := os.MkdirAll(filepath.Dir(w.final), 0o755); err != nil {
+		return err
+	}
+	err := os.Rename(w.tmp, w.final)
+	if err == nil || !isInTheWay(err) {
+		return err
+	}
+	if err := replaceable(w.final); err != nil {
+		return err
+	}
+	old := w.tmp + ".old"
+	if err := os.Rename(w.final, old); err != nil {
+		return err
+	}
+	if err := os.Rename(w.tmp, w.final); err != nil {
+		return errors.Join(err, os.Rename(old, w.final))
+	}
+	return os.RemoveAll(old)
+}
+
+// Abort takes away what was built so far.
+func (w *Writer) Abort() { os.RemoveAll(w.tmp) }
+
+// existing tells whether the image's layout is there and whole already: every
+// file of the right size, and the manifest that of the image.
+func (l *Layouts) existing(final string, i plan.Image) (bool, error) {
+	content, err := os.ReadFile(filepath.Join(final, "manifest.json"))
+	if errors.Is(err, fs.ErrNotExist) || isNotDir(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if !storage.HasDigest(content, i.Manifest.Digest) || !hasVersion(final) {
+		return false, nil
+	}
+	for _, m := range i.Manifests {
+		if m.Digest != i.Manifest.Digest && !hasFiles(final, fileNames(m.Digest, ".manifest.json"), m.Size) {
+			return false, nil
+		}
+	}
+	for _, b := range i.Blobs {
+		if !hasFiles(final, fileNames(b.Digest, ""), b.Size) {
+			return false, nil
+		}
+	}
+	for _, b := range i.Blobs {
+		l.place.know(b.Digest, filepath.Join(final, b.Digest.Encoded()))
+	}
+	return true, nil
+}
+
+func hasVersion(dir string) bool {
+	content, err := os.ReadFile(filepath.Join(dir, "version"))
+	return err == nil && (string(content) == version1_1 || string(content) == version1_2)
+}
+
+func hasFiles(dir string, names []string, size int64) bool {
+	for _, name := range names {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil || !info.Mode().IsRegular() || info.Size() != size {
+			return false
+		}
+	}
+	return true
+}
