@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-5b48bd9d/drydock/pkg/dirlayout"
+	"github.com/seed-5b48bd9d/drydock/pkg/plan"
+	"github.com/seed-5b48bd9d/drydock/pkg/report"
+	"github.com/seed-5b48bd9d/drydock/pkg/storage"
+)
+
+type convertOptions struct {
+	selectFlags
+	linkFlags
+	runFlags
+}
+
+func newConvertCommand(a *app) *cobra.Command {
+	var opts convertOptions
+	cmd := &cobra.Command{
+		Use:   "convert SOURCE LAYOUTS",
+		Short: "Hard-link every image into a directory of layouts",
+		Long: `Convert makes a layout of every image: a directory LAYOUTS/<repository>:<tag>/ that
+skopeo reads (skopeo sync --src dir). Files are hard links to the registry's own
+and take no room, if LAYOUTS is on the same file system.` + exitStatus,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runConvert(cmd.Context(), a, args[0], args[1], opts)
+		},
+	}
+	opts.selectFlags.register(cmd.Flags())
+	opts.linkFlags.register(cmd.Flags())
+	opts.runFlags.register(cmd.Flags())
+	opts.registerReadData(cmd.Flags())
+	opts.registerDryRun(cmd.Flags())
+	return cmd
+}
+
+func runConvert(ctx context.Context, a *app, location, dir string, opts convertOptions) error {
+	rules, err := opts.rules()
+	if err != nil {
+		return err
+	}
+	method, err := opts.method()
+	if err != nil {
+		return err
+	}
+	v := verb{name: "convert", source: location, target: dir, images: opts.dryRun}
+	v.closing = func(s report.Summary) []string { return closeConvert(s, dir, opts.dryRun) }
+	s, err := a.newSession(v, &opts.runFlags)
+	if err != nil {
+		return err
+	}
+	src, x, err := s.scan(ctx, location, storage.ScanOptions{ReadData: opts.readData, KeepIndexes: opts.trims()})
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	p, err := s.makePlan(x, rules)
+	if err != nil {
+		return err
+	}
+	if err := s.tellPlan(p); err != nil {
+		return err
+	}
+	if opts.dryRun {
+		return s.close(ctx, p.Whole())
+	}
+	layouts, err := openLayouts(dir, src, x, method)
+	if err != nil {
+		return err
+	}
+	err = s.each(ctx, p, "convert", opts.jobs, func(ctx context.Context, i plan.Image) error {
+		o, err := convertOne(ctx, layouts, i)
+		return errors.Join(err, s.outcome(o))
+	})
+	s.use(layouts.Usage())
+	if err := errors.Join(err, layouts.Close()); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return s.close(ctx, p.Whole())
+}
+
+// convertOne makes an image's layout. Its error is the end of ctx alone.
+func convertOne(ctx context.Context, layouts *dirlayout.Layouts, i plan.Image) (report.Outcome, error) {
+	o := report.Outcome{Source: i.Source.String(), Target: layouts.Path(i), Digest: i.Manifest.Digest.String(), Status: report.Skipped}
+	made, err := layouts.Write(ctx, i)
+	switch {
+	case ctx.Err() != nil:
+		o.Status, o.Error = report.Failed, "interrupted"
+		return o, ctx.Err()
+	case err != nil:
+		o.Status, o.Error = report.Failed, err.Error()
+	case made:
+		o.Status = report.Done
+	}
+	return o, nil
+}
+
+func closeConvert(s report.Summary, dir string, dryRun bool) []string {
+	if dryRun {
+		return []string{fmt.Sprintf("%s would be made in %s", plural(s.Images-s.Incomplete, "layout", "layouts"), dir)}
+	}
+	lines := closeImages(s)
+	return append(lines, fmt.Sprintf("%s linked, %s copied, in %.1f s; the layouts are in %s",
+		plural(s.LinkedFiles, "file", "files"), bytes(s.CopiedBytes), s.Seconds, dir))
+}
+
+// closeImages says what became of the images.
+func closeImages(s report.Summary) []string {
+	line := fmt.Sprintf("%s: %d done, %d skipped", plural(s.Images, "image", "images"), s.Done, s.Skipped)
+	if s.Failed > 0 {
+		line += fmt.Sprintf(", %d FAILED", s.Failed)
+	}
+	if s.Incomplete > 0 {
+		line += fmt.Sprintf(", %d LEFT OUT, incomplete", s.Incomplete)
+	}
+	return []string{line}
+}

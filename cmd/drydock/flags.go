@@ -1,0 +1,231 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/seed-5b48bd9d/drydock/pkg/dirlayout"
+	"github.com/seed-5b48bd9d/drydock/pkg/plan"
+	"github.com/seed-5b48bd9d/drydock/pkg/push"
+	"github.com/seed-5b48bd9d/drydock/pkg/report"
+)
+
+// selectFlags say which images are meant.
+type selectFlags struct {
+	include, exclude []string
+	latest           int
+	since            string
+	untagged         bool
+	noReferrers      bool
+	incomplete       string
+}
+
+func (f *selectFlags) register(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&f.include, "include", nil, "only images that fit this `glob` on repository:tag; * within a component, ** across; repeatable")
+	flags.StringArrayVar(&f.exclude, "exclude", nil, "leave out images that fit this `glob`; repeatable")
+	flags.IntVar(&f.latest, "latest", 0, "only the `N` newest tags of each repository")
+	flags.StringVar(&f.since, "since", "", "only tags pushed since this `time`: 2026-01-31, 2026-01-31T12:00:00Z, or an age such as 30d or 12h")
+	flags.BoolVar(&f.untagged, "untagged", false, "also manifests that no tag, index or subject reaches")
+	flags.BoolVar(&f.noReferrers, "no-referrers", false, "leave out signatures, attestations and whatever else refers to a chosen image")
+	flags.StringVar(&f.incomplete, "incomplete", "skip", "images of which parts are missing: skip, trim (an index, to what is there) or fail")
+}
+
+func (f *selectFlags) rules() (plan.Rules, error) {
+	since, err := parseSince(f.since, time.Now())
+	if err != nil {
+		return plan.Rules{}, usageError{err}
+	}
+	if f.latest < 0 {
+		return plan.Rules{}, usageError{fmt.Errorf("bad value %d for --latest: want 1 or more", f.latest)}
+	}
+	return plan.Rules{
+		Include: f.include, Exclude: f.exclude, Latest: f.latest, Since: since,
+		Untagged: f.untagged, NoReferrers: f.noReferrers, Incomplete: plan.Incomplete(f.incomplete),
+	}, nil
+}
+
+// trims tells whether indexes may have to be cut.
+func (f *selectFlags) trims() bool { return f.incomplete == string(plan.TrimIncomplete) }
+
+// parseSince reads a date, a time or an age.
+func parseSince(s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"} {
+		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		if n, err := strconv.Atoi(days); err == nil && n >= 0 {
+			return now.AddDate(0, 0, -n), nil
+		}
+	}
+	if age, err := time.ParseDuration(s); err == nil && age >= 0 {
+		return now.Add(-age), nil
+	}
+	return time.Time{}, report.WithHint(fmt.Errorf("bad value %q for --since", s), "write 2026-01-31, 2026-01-31T12:00:00Z, or an age such as 30d or 12h")
+}
+
+// mapFlags say where images go in the target.
+type mapFlags struct {
+	project  string
+	rewrites []string
+}
+
+func (f *mapFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.project, "project", "library", "the `project` for repositories of one component, where DEST has no prefix; empty: they stay as they are")
+	flags.StringArrayVar(&f.rewrites, "rewrite", nil, "`FROM=TO` on the repository's leading components, before anything else; repeatable, the first that fits counts")
+}
+
+func (f *mapFlags) target(to plan.Destination) (*plan.Target, error) {
+	t := &plan.Target{Prefix: to.Prefix, Project: f.project}
+	for _, s := range f.rewrites {
+		w, err := plan.ParseRewrite(s)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		t.Rewrites = append(t.Rewrites, w)
+	}
+	return t, nil
+}
+
+// targetFlags say how the target is reached, and as whom.
+type targetFlags struct {
+	username      string
+	passwordStdin bool
+	creds         string
+	authFile      string
+	certDir       string
+	tlsVerify     bool
+	createProject bool
+	public        bool
+	retryTimes    int
+	retryDelay    time.Duration
+}
+
+func (f *targetFlags) register(flags *pflag.FlagSet) {
+	flags.StringVarP(&f.username, "username", "u", "", "user `name`; else HARBOR_USERNAME, else the auth files of docker and podman")
+	flags.BoolVar(&f.passwordStdin, "password-stdin", false, "read the password from standard input; else HARBOR_PASSWORD")
+	flags.StringVar(&f.creds, "creds", "", "`USER:PASSWORD` as in skopeo; others on this machine can see it")
+	flags.StringVar(&f.authFile, "authfile", "", "auth `file` instead of the usual ones; else REGISTRY_AUTH_FILE")
+	flags.StringVar(&f.certDir, "cert-dir", "", "`directory` of *.crt, *.cert and *.key for the target")
+	flags.BoolVar(&f.tlsVerify, "tls-verify", true, "--tls-verify=false takes any certificate, and plain HTTP")
+	flags.BoolVar(&f.createProject, "create-projects", true, "create Harbor projects that are missing")
+	flags.BoolVar(&f.public, "public", false, "create them public, not private")
+	flags.IntVar(&f.retryTimes, "retry-times", 5, "tries after the first, where something fails in passing")
+	flags.DurationVar(&f.retryDelay, "retry-delay", time.Second, "wait before the second try; it grows from there")
+}
+
+// options resolves credentials: flags before environment before auth files.
+func (f *targetFlags) options(a *app, jobs int) (*push.Options, error) {
+	o := &push.Options{
+		Username: f.username, AuthFile: f.authFile, CertDir: f.certDir, SkipTLSVerify: !f.tlsVerify,
+		Jobs: jobs, RetryTimes: f.retryTimes, RetryDelay: f.retryDelay, UserAgent: "drydock/" + version(),
+		Notify: func(err error, wait time.Duration) {
+			a.log.Warn("trying again", "wait", wait.Round(time.Millisecond).String(), "error", err.Error())
+		},
+	}
+	if f.retryTimes <= 0 {
+		o.RetryTimes = -1
+	}
+	if o.AuthFile == "" {
+		o.AuthFile = a.getenv("REGISTRY_AUTH_FILE")
+	}
+	switch {
+	case f.creds != "":
+		name, password, _ := strings.Cut(f.creds, ":")
+		o.Username, o.Password = name, password
+	case o.Username == "":
+		o.Username = a.getenv("HARBOR_USERNAME")
+	}
+	if o.Username == "" || f.creds != "" {
+		return o, nil
+	}
+	password, err := f.password(a)
+	o.Password = password
+	return o, err
+}
+
+func (f *targetFlags) password(a *app) (string, error) {
+	if !f.passwordStdin {
+		if password := a.getenv("HARBOR_PASSWORD"); password != "" {
+			return password, nil
+		}
+		return "", report.WithHint(usageError{fmt.Errorf("no password for user %s", f.username)},
+			"set HARBOR_PASSWORD, or pipe it in with --password-stdin")
+	}
+	line, err := bufio.NewReader(a.in).ReadString('\n')
+	if line = strings.TrimRight(line, "\r\n"); line == "" {
+		return "", usageError{errors.Join(errors.New("no password on standard input"), ignoreEOF(err))}
+	}
+	return line, nil
+}
+
+func ignoreEOF(err error) error {
+	if err != nil && err.Error() == "EOF" {
+		return nil
+	}
+	return err
+}
+
+// linkFlags say how layouts are made.
+type linkFlags struct{ link string }
+
+func (f *linkFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.link, "link", "auto", "how files get into layouts: auto (hard link, else reflink, else copy), hardlink, reflink, symlink or copy")
+}
+
+func (f *linkFlags) method() (dirlayout.Method, error) {
+	m := dirlayout.Method(f.link)
+	if !m.Valid() {
+		return "", usageError{fmt.Errorf("bad value %q for --link: want auto, hardlink, reflink, symlink or copy", f.link)}
+	}
+	return m, nil
+}
+
+// runFlags are about the run itself.
+type runFlags struct {
+	output     string
+	jobs       int
+	quiet      bool
+	noProgress bool
+	report     string
+	readData   bool
+	dryRun     bool
+}
+
+func (f *runFlags) register(flags *pflag.FlagSet) {
+	flags.StringVarP(&f.output, "output", "o", "text", "text for people, names (repository:tag a line) or json (JSON Lines)")
+	flags.IntVarP(&f.jobs, "jobs", "j", 8, "images side by side")
+	flags.BoolVarP(&f.quiet, "quiet", "q", false, "say only what went wrong")
+	flags.BoolVar(&f.noProgress, "no-progress", false, "no bars; there are none anyway where stderr is no terminal")
+	flags.StringVar(&f.report, "report", "", "write what became of each image to this `file`: .json, .html or .xml (JUnit)")
+}
+
+func (f *runFlags) registerReadData(flags *pflag.FlagSet) {
+	flags.BoolVar(&f.readData, "read-data", false, "hash every blob first, once; an image with wrong bytes is incomplete")
+}
+
+func (f *runFlags) registerDryRun(flags *pflag.FlagSet) {
+	flags.BoolVar(&f.dryRun, "dry-run", false, "show the plan, and stop")
+}
+
+func (f *runFlags) check() error {
+	switch f.output {
+	case "text", "names", "json":
+	default:
+		return usageError{fmt.Errorf("bad value %q for --output: want text, names or json", f.output)}
+	}
+	if f.jobs < 1 || f.jobs > 256 {
+		return usageError{fmt.Errorf("bad value %d for --jobs: want 1 to 256", f.jobs)}
+	}
+	return nil
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-5b48bd9d/drydock/pkg/dirlayout"
+	"github.com/seed-5b48bd9d/drydock/pkg/plan"
+	"github.com/seed-5b48bd9d/drydock/pkg/report"
+	"github.com/seed-5b48bd9d/drydock/pkg/source"
+	"github.com/seed-5b48bd9d/drydock/pkg/storage"
+)
+
+type migrateOptions struct {
+	selectFlags
+	mapFlags
+	targetFlags
+	linkFlags
+	runFlags
+	layouts     string
+	keepLayouts bool
+}
+
+func newMigrateCommand(a *app) *cobra.Command {
+	var opts migrateOptions
+	cmd := &cobra.Command{
+		Use:   "migrate SOURCE DEST",
+		Short: "Move every image of a registry's storage into another registry",
+		Long: `Migrate scans the source, plans, and then, image by image, makes the layout, pushes
+it, and asks the target for every digest. It goes on past an image that fails,
+and says at the end what became of each. Run it again to go on where it was.` + exitStatus,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runMigrate(cmd.Context(), a, args[0], args[1], opts)
+		},
+	}
+	opts.selectFlags.register(cmd.Flags())
+	opts.mapFlags.register(cmd.Flags())
+	opts.targetFlags.register(cmd.Flags())
+	opts.linkFlags.register(cmd.Flags())
+	opts.runFlags.register(cmd.Flags())
+	opts.registerReadData(cmd.Flags())
+	opts.registerDryRun(cmd.Flags())
+	cmd.Flags().StringVar(&opts.layouts, "layouts", "", "the `directory` for layouts (default: drydock-layouts beside the registry's root, or in it where it is a mount of its own)")
+	cmd.Flags().BoolVar(&opts.keepLayouts, "keep-layouts", true, "--keep-layouts=false removes them when all went well")
+	return cmd
+}
+
+func runMigrate(ctx context.Context, a *app, location, dest string, opts migrateOptions) error {
+	r, err := a.prepare(dest, &opts.selectFlags, &opts.mapFlags, &opts.targetFlags, &opts.runFlags)
+	if err != nil {
+		return err
+	}
+	method, err := opts.method()
+	if err != nil {
+		return err
+	}
+	var f forecast
+	m := &migration{}
+	v := verb{name: "migrate", source: location, target: dest, images: opts.dryRun, targets: true}
+	v.closing = m.close
+	if opts.dryRun {
+		v.closing = func(s report.Summary) []string { return f.lines(s, r.to.Host) }
+	}
+	s, err := a.newSession(v, &opts.runFlags)
+	if err != nil {
+		return err
+	}
+	src, x, err := s.scan(ctx, location, storage.ScanOptions{ReadData: opts.readData, KeepIndexes: opts.trims()})
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	if opts.dryRun {
+		return s.plan(ctx, x, r, &f)
+	}
+	t, err := dial(ctx, r.to, r.options)
+	if err != nil {
+		return err
+	}
+	r.rules.Target.Harbor = t.harbor != nil
+	p, err := s.makePlan(x, r.rules)
+	if err != nil {
+		return err
+	}
+	if err := s.tellPlan(p); err != nil {
+		return err
+	}
+	if err := s.tellRefused(p, t.host()); err != nil {
+		return err
+	}
+	if err := m.open(opts.layouts, src, x, method); err != nil {
+		return err
+	}
+	m.session, m.target = s, t
+	err = m.run(ctx, p, &opts)
+	if err := errors.Join(err, m.finish(ctx, p, opts.keepLayouts)); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return s.close(ctx, p.Whole())
+}
+
+// migration is the part of migrate that writes.
+type migration struct {
+	session *session
+	target  *target
+	layouts *dirlayout.Layouts
+	reasons map[string]error // why images of a project cannot be pushed
+	removed bool             // the layouts, since all went well
+}
+
+func (m *migration) open(dir string, src source.Source, x *storage.Index, method dirlayout.Method) (err error) {
+	if dir == "" {
+		if dir, err = defaultLayouts(src); err != nil {
+			return err
+		}
+	}
+	m.layouts, err = openLayouts(dir, src, x, method)
+	return err
+}
+
+func (m *migration) run(ctx context.Context, p *plan.Plan, opts *migrateOptions) (err error) {
+	if m.reasons, err = m.target.prepareProjects(ctx, p, &opts.targetFlags); err != nil {
+		return err
+	}
+	return m.session.each(ctx, p, "migrate", opts.jobs, func(ctx context.Context, i plan.Image) error {
+		return m.session.outcome(m.one(ctx, i))
+	})
+}
+
+// one moves one image: convert, push, verify. One that the target has needs no
+// layout.
+func (m *migration) one(ctx context.Context, i plan.Image) report.Outcome {
+	if o, refused := m.target.refusedProject(i, m.reasons); refused {
+		return o
+	}
+	var o report.Outcome
+	has, err := m.target.registry.Has(ctx, i)
+	switch {
+	case err != nil:
+		return m.target.failed(i, err)
+	case has:
+		o = m.target.outcome(i, report.Skipped)
+	default:
+		if _, err := m.layouts.Write(ctx, i); err != nil {
+			return m.target.failed(i, err)
+		}
+		o = m.target.pushOne(ctx, m.layouts.Path(i), i)
+	}
+	return m.target.verifyOne(ctx, i, o)
+}
+
+// finish counts, and takes the layouts away where that was asked for and all
+// went well.
+func (m *migration) finish(ctx context.Context, p *plan.Plan, keep bool) error {
+	s := m.session
+	s.use(m.layouts.Usage())
+	m.removed = !keep && ctx.Err() == nil && s.summary.Failed == 0 && p.Whole()
+	var errs []error
+	if m.removed {
+		for _, i := range p.Images {
+			errs = append(errs, m.layouts.Remove(i))
+		}
+	}
+	return errors.Join(append(errs, m.layouts.Close())...)
+}
+
+func (m *migration) close(s report.Summary) []string {
+	lines := closePush(s, m.target.host())
+	where := "the layouts are in " + m.layouts.Dir()
+	if m.removed {
+		where = "the layouts were removed"
+	}
+	lines = append(lines, fmt.Sprintf("%s linked, %s copied; %s", plural(s.LinkedFiles, "file", "files"), bytes(s.CopiedBytes), where))
+	if why := m.layouts.Usage().Why; why != "" {
+		lines = append(lines, "not everything was hard-linked: "+why)
+	}
+	if s.Failed == 0 && s.Incomplete == 0 {
+		return append(lines, "every tag and every manifest is in the target, under the same digest")
+	}
+	return append(lines, "what failed or was left out is named above; run the same command again when it is mended")
+}

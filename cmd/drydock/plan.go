@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-5b48bd9d/drydock/pkg/plan"
+	"github.com/seed-5b48bd9d/drydock/pkg/report"
+	"github.com/seed-5b48bd9d/drydock/pkg/storage"
+)
+
+type planOptions struct {
+	selectFlags
+	mapFlags
+	targetFlags
+	runFlags
+}
+
+func newPlanCommand(a *app) *cobra.Command {
+	var opts planOptions
+	cmd := &cobra.Command{
+		Use:   "plan SOURCE DEST",
+		Short: "Show what a migration would do",
+		Long: `Plan shows where each image would go, which projects would be created, and how many
+bytes would be sent. It asks the target what it has, and changes nothing.` + exitStatus,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runPlan(cmd.Context(), a, args[0], args[1], opts)
+		},
+	}
+	opts.selectFlags.register(cmd.Flags())
+	opts.mapFlags.register(cmd.Flags())
+	opts.targetFlags.register(cmd.Flags())
+	opts.runFlags.register(cmd.Flags())
+	opts.registerReadData(cmd.Flags())
+	return cmd
+}
+
+func runPlan(ctx context.Context, a *app, location, dest string, opts planOptions) error {
+	r, err := a.prepare(dest, &opts.selectFlags, &opts.mapFlags, &opts.targetFlags, &opts.runFlags)
+	if err != nil {
+		return err
+	}
+	var forecast forecast
+	v := verb{name: "plan", source: location, target: dest, images: true, targets: true}
+	v.closing = func(s report.Summary) []string { return forecast.lines(s, r.to.Host) }
+	s, err := a.newSession(v, &opts.runFlags)
+	if err != nil {
+		return err
+	}
+	src, x, err := s.scan(ctx, location, storage.ScanOptions{ReadData: opts.readData, KeepIndexes: opts.trims()})
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	return s.plan(ctx, x, r, &forecast)
+}
+
+// plan tells the plan for a target, with what the target has already.
+func (s *session) plan(ctx context.Context, x *storage.Index, r *request, f *forecast) error {
+	t, err := dial(ctx, r.to, r.options)
+	if err != nil {
+		return err
+	}
+	r.rules.Target.Harbor = t.harbor != nil
+	p, err := s.makePlan(x, r.rules)
+	if err != nil {
+		return err
+	}
+	if err := s.tellPlan(p); err != nil {
+		return err
+	}
+	if f.projects, err = t.missingProjects(ctx, p); err != nil {
+		return err
+	}
+	if err := s.foresee(ctx, t, p, r.jobs, f); err != nil {
+		return err
+	}
+	return s.close(ctx, p.Whole())
+}
+
+// forecast is what a migration would do.
+type forecast struct {
+	projects []string // to be created
+	there    int      // images that the target has
+	toSend   plan.Plan
+}
+
+// foresee asks the target which images it has.
+func (s *session) foresee(ctx context.Context, t *target, p *plan.Plan, jobs int, f *forecast) error {
+	missing := map[string]bool{}
+	for _, name := range f.projects {
+		missing[name] = true
+	}
+	there := make(chan bool, len(p.Images))
+	var asked plan.Plan
+	for _, i := range p.Images {
+		if project, _, _ := strings.Cut(i.Target.Repository, "/"); missing[project] {
+			f.toSend.Images = append(f.toSend.Images, i)
+		} else {
+			asked.Images = append(asked.Images, i)
+		}
+	}
+	lacking := make(chan plan.Image, len(asked.Images))
+	err := s.each(ctx, &asked, "plan", jobs, func(ctx context.Context, i plan.Image) error {
+		has, err := t.registry.Has(ctx, i)
+		if err != nil {
+			return fmt.Errorf("asking the target for %s: %w", i.Target, err)
+		}
+		if has {
+			there <- true
+		} else {
+			lacking <- i
+		}
+		return nil
+	})
+	f.there = len(there)
+	close(lacking)
+	for i := range lacking {
+		f.toSend.Images = append(f.toSend.Images, i)
+	}
+	return err
+}
+
+func (f *forecast) lines(s report.Summary, host string) []string {
+	size, blobs := f.toSend.Bytes()
+	var lines []string
+	if len(f.projects) > 0 {
+		lines = append(lines, fmt.Sprintf("%s to create: %s", plural(len(f.projects), "project", "projects"), strings.Join(f.projects, ", ")))
+	}
+	line := fmt.Sprintf("%s: %d to push, %d there already", plural(s.Images, "image", "images"), len(f.toSend.Images), f.there)
+	if leftOut := s.Images - len(f.toSend.Images) - f.there; leftOut > 0 {
+		line += fmt.Sprintf(", %d LEFT OUT", leftOut)
+	}
+	return append(lines, line, fmt.Sprintf("at most %s in %s to send to %s", bytes(size), plural(blobs, "blob", "blobs"), host))
+}

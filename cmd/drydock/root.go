@@ -1,0 +1,82 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// app is what the commands share: the streams, and the environment.
+type app struct {
+	getenv   func(string) string
+	in       io.Reader
+	out, err io.Writer
+	started  bool // the command line was understood
+	log      *slog.Logger
+}
+
+const exitStatus = `
+
+EXIT STATUS
+  0    everything that was asked for was done
+  1    the run could not do its work
+  2    wrong usage
+  3    finished, but some image was left out or failed, or the check found damage
+  130  interrupted; the same command goes on where it was`
+
+func newRootCommand(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "drydock",
+		Short: "Move every image from a registry's storage directory into Harbor",
+		Long: `drydock reads the storage directory of a container registry that is not running
+(docker/registry/v2), hard-links every image into a layout that skopeo reads,
+pushes those to Harbor or any other registry, and checks that the target has the
+same digests. The storage directory itself is never written to.
+
+  drydock list     SOURCE               what is in there
+  drydock check    SOURCE               is it whole, and what is wrong with it
+  drydock plan     SOURCE DEST          what would be done
+  drydock convert  SOURCE LAYOUTS       hard-link every image into LAYOUTS
+  drydock push     LAYOUTS DEST         push the layouts
+  drydock migrate  SOURCE DEST          all of it: scan, plan, convert, push, verify
+  drydock verify   SOURCE DEST          every digest against the target's
+
+SOURCE is a registry's root directory, often /var/lib/registry, or any of docker,
+docker/registry and docker/registry/v2 below it.
+DEST is HOST[:PORT][/PREFIX]; http:// before it means plain HTTP.` + exitStatus,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	logLevel := root.PersistentFlags().String("log-level", "warn", "debug, info, warn or error; the log goes to stderr")
+	root.PersistentFlags().SetNormalizeFunc(skopeoSpelling)
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		var level slog.Level
+		if err := level.UnmarshalText([]byte(*logLevel)); err != nil {
+			return usageError{err}
+		}
+		a.started = true
+		a.log = slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level}))
+		return nil
+	}
+	for _, verb := range []func(*app) *cobra.Command{
+		newListCommand, newCheckCommand, newPlanCommand, newConvertCommand,
+		newPushCommand, newMigrateCommand, newVerifyCommand, newVersionCommand,
+	} {
+		root.AddCommand(verb(a))
+	}
+	return root
+}
+
+// skopeoSpelling accepts skopeo's names of the flags about a destination.
+func skopeoSpelling(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+	switch short := strings.TrimPrefix(name, "dest-"); short {
+	case "creds", "username", "authfile", "cert-dir", "tls-verify":
+		return pflag.NormalizedName(short)
+	}
+	return pflag.NormalizedName(name)
+}

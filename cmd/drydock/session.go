@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/seed-5b48bd9d/drydock/pkg/plan"
+	"github.com/seed-5b48bd9d/drydock/pkg/report"
+)
+
+// session is one run of a command: what it tells, and what it counts.
+type session struct {
+	*report.Tee
+	bars    *bars
+	mapped  bool // images have targets in a registry
+	started time.Time
+	summary report.Summary
+}
+
+// verb is what the output needs to know of a command.
+type verb struct {
+	name, source, target string
+	images               bool // its images are data
+	targets              bool // with their targets
+	findings             bool // its findings are data
+	notes                bool // even those that are only notes
+	closing              func(report.Summary) []string
+}
+
+func (a *app) newSession(v verb, f *runFlags) (*session, error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	s := &session{started: time.Now(), mapped: v.targets}
+	s.bars = newBars(a.err, !f.noProgress && !f.quiet)
+	var handlers []report.Handler
+	switch f.output {
+	case "json":
+		handlers = append(handlers, report.NewJSON(a.out))
+	case "names":
+		handlers = append(handlers, report.NewNames(a.out))
+	default:
+		closing := v.closing
+		if f.quiet {
+			closing = nil
+		}
+		handlers = append(handlers, report.NewText(report.TextOptions{
+			Out: s.bars.above(a.out), Err: s.bars.above(a.err),
+			Images: v.images, Targets: v.targets, FindingsAreData: v.findings, Notes: v.notes,
+			Quiet: f.quiet, Closing: closing,
+		}))
+	}
+	handlers = append(handlers, s.bars)
+	if f.report != "" {
+		file, err := report.NewFile(f.report, report.Run{
+			Verb: v.name, Source: v.source, Target: v.target, Started: s.started.UTC(), Version: version(),
+		})
+		if err != nil {
+			return nil, usageError{err}
+		}
+		handlers = append(handlers, file)
+	}
+	s.Tee = report.NewTee(handlers...)
+	return s, nil
+}
+
+// tellPlan tells every image of a plan and every finding.
+func (s *session) tellPlan(p *plan.Plan) error {
+	var images []report.Image
+	for _, i := range p.Images {
+		images = append(images, s.describe(i, nil))
+	}
+	for _, l := range p.LeftOut {
+		images = append(images, s.describe(l.Image, &l))
+		if l.Incomplete() {
+			s.summary.Incomplete++
+		}
+	}
+	slices.SortFunc(images, report.Image.Compare)
+	var errs []error
+	for _, i := range images {
+		errs = append(errs, s.Image(i))
+	}
+	for _, f := range p.Findings {
+		errs = append(errs, s.Finding(f))
+	}
+	s.summary.Images = len(p.Images) + len(p.LeftOut)
+	s.summary.Findings = len(p.Findings)
+	return errors.Join(errs...)
+}
+
+// tellRefused tells the outcome of images that their target cannot take.
+func (s *session) tellRefused(p *plan.Plan, host string) error {
+	var errs []error
+	for _, l := range p.LeftOut {
+		if !l.Incomplete() {
+			errs = append(errs, s.outcome(report.Outcome{
+				Source: l.Source.String(), Target: host + "/" + l.Target.String(), Digest: l.Manifest.Digest.String(),
+				Status: report.Failed, Error: l.Reason,
+			}))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *session) outcome(o report.Outcome) error {
+	s.summary.Add(o)
+	return s.Outcome(o)
+}
+
+// close tells the summary, and says by its error whether all is well.
+func (s *session) close(ctx context.Context, whole bool) error {
+	s.summary.Seconds = time.Since(s.started).Round(time.Millisecond).Seconds()
+	s.bars.stop()
+	if err := s.Close(s.summary); err != nil {
+		return fmt.Errorf("writing output: %w", err)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case !whole || s.summary.Failed > 0 || s.summary.Incomplete > 0:
+		return errLeftOut
+	}
+	return nil
+}
+
+// describe makes a planned image into one to tell.
+func (s *session) describe(i plan.Image, leftOut *plan.LeftOut) report.Image {
+	r := report.Image{
+		Repository: i.Source.Repository, Tag: i.Source.Tag, Digest: i.Source.Digest.String(),
+		MediaType: i.Manifest.MediaType, ArtifactType: i.ArtifactType, Platforms: i.Platforms,
+		Size: i.Size, Complete: leftOut == nil || !leftOut.Incomplete(), Updated: i.Updated,
+		Subject: i.Subject.String(), Recovered: i.Recovered,
+	}
+	if s.mapped {
+		r.Target = i.Target.String()
+	}
+	if i.Trim != nil {
+		r.Trimmed = i.Manifest.Digest.String()
+	}
+	if leftOut != nil {
+		for _, d := range leftOut.Missing {
+			r.Missing = append(r.Missing, d.String())
+		}
+	}
+	return r
+}
+
+func bytes(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return humanize.Comma(int64(n)) + " " + many
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/seed-5b48bd9d/drydock/pkg/harbor"
+	"github.com/seed-5b48bd9d/drydock/pkg/plan"
+	"github.com/seed-5b48bd9d/drydock/pkg/push"
+	"github.com/seed-5b48bd9d/drydock/pkg/report"
+	"github.com/seed-5b48bd9d/drydock/pkg/source"
+	"github.com/seed-5b48bd9d/drydock/pkg/storage"
+)
+
+// The stages of a migration, in their order. Each command is a row of them.
+
+// scan opens a source and reads it into an index. The caller closes the source.
+func (s *session) scan(ctx context.Context, location string, opts storage.ScanOptions) (source.Source, *storage.Index, error) {
+	src, err := source.Open(ctx, location)
+	if err != nil {
+		return nil, nil, err
+	}
+	opts.Progress = s.Progress
+	x, err := storage.Scan(ctx, src, &opts)
+	if err == nil && x.Empty() {
+		err = report.WithHint(fmt.Errorf("scanning %s: no repository in it", location),
+			"is it the right directory? a registry that was never pushed to has none either")
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, src.Close())
+	}
+	return src, x, nil
+}
+
+// makePlan applies the rules. Where they say to stop at incomplete images, it
+// tells which ones these are.
+func (s *session) makePlan(x *storage.Index, rules plan.Rules) (*plan.Plan, error) {
+	p, err := plan.New(x, rules)
+	switch {
+	case errors.Is(err, plan.ErrIncomplete):
+		return nil, errors.Join(s.tellPlan(p), report.WithHint(err, "nothing was written; see the findings, or use --incomplete=skip"))
+	case err != nil:
+		return nil, usageError{err}
+	}
+	return p, nil
+}
+
+// target is a registry that is pushed to, and its Harbor, if it is one.
+type target struct {
+	registry *push.Registry
+	harbor   *harbor.Harbor // nil for any other registry
+}
+
+func dial(ctx context.Context, to plan.Destination, opts *push.Options) (*target, error) {
+	registry, err := push.Dial(ctx, to, opts)
+	if err != nil {
+		return nil, err
+	}
+	h, err := harbor.Detect(ctx, registry)
+	if err != nil {
+		return nil, err
+	}
+	if h != nil {
+		registry.UseProjectTokens()
+		registry.TagBy(h.AddTag)
+		if h.ReadOnly {
+			return nil, report.WithHint(fmt.Errorf("Harbor at %s is in read-only mode", registry.URL().Host),
+				"an administrator ends it under Configuration, System Settings")
+		}
+	}
+	return &target{registry: registry, harbor: h}, nil
+}
+
+func (t *target) host() string { return t.registry.URL().Host }
+
+// missingProjects gives the plan's projects that the target does not have.
+func (t *target) missingProjects(ctx context.Context, p *plan.Plan) ([]string, error) {
+	if t.harbor == nil {
+		return nil, nil
+	}
+	return t.harbor.Missing(ctx, p.Projects())
+}
+
+// prepareProjects creates the projects that are missing. It gives the reasons
+// why images of a project cannot be pushed, by the project's name.
+func (t *target) prepareProjects(ctx context.Context, p *plan.Plan, f *targetFlags) (map[string]error, error) {
+	missing, err := t.missingProjects(ctx, p)
+	if err != nil || len(missing) == 0 {
+		return nil, err
+	}
+	if f.createProject {
+		return t.harbor.Create(ctx, missing, f.public), ctx.Err()
+	}
+	refused := map[string]error{}
+	for _, name := range missing {
+		refused[name] = report.WithHint(fmt.Errorf("the project %s does not exist", name),
+			"create it in Harbor first, or leave out --create-projects=false")
+	}
+	return refused, nil
+}
+
+// waves splits a plan's images so that each wave refers only to earlier ones.
+func waves(images []plan.Image) [][]plan.Image {
+	var all [][]plan.Image
+	for from := 0; from < len(images); {
+		to := from
+		for to < len(images) && images[to].Depth == images[from].Depth {
+			to++
+		}
+		all = append(all, images[from:to])
+		from = to
+	}
+	return all
+}
+
+// each does something with every image of a plan, several side by side,
+// subjects before what refers to them. Only the end of ctx and output that
+// cannot be written stop it.
+func (s *session) each(ctx context.Context, p *plan.Plan, stage string, jobs int, do func(context.Context, plan.Image) error) error {
+	done := &progress{session: s, stage: stage, total: int64(len(p.Images))}
+	for _, wave := range waves(p.Images) {
+		g, running := errgroup.WithContext(ctx)
+		g.SetLimit(jobs)
+		for _, i := range wave {
+			g.Go(func() error {
+				if err := running.Err(); err != nil {
+					return err
+				}
+				err := do(running, i)
+				done.step()
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// refusedProject is the outcome of an image whose project cannot be had.
+func (t *target) refusedProject(i plan.Image, reasons map[string]error) (report.Outcome, bool) {
+	project, _, _ := strings.Cut(i.Target.Repository, "/")
+	if err := reasons[project]; err != nil {
+		return t.failed(i, err), true
+	}
+	return report.Outcome{}, false
+}
+
+func (t *target) failed(i plan.Image, err error) report.Outcome {
+	o := t.outcome(i, report.Failed)
+	o.Error = err.Error()
+	return o
+}
+
+func (t *target) outcome(i plan.Image, status report.Status) report.Outcome {
+	return report.Outcome{
+		Source: i.Source.String(), Target: t.host() + "/" + i.Target.String(), Digest: i.Manifest.Digest.String(), Status: status,
+	}
+}
+
+// pushOne pushes an image from its layout.
+func (t *target) pushOne(ctx context.Context, dir string, i plan.Image) report.Outcome {
+	layout, err := push.Layout(dir)
+	if err != nil {
+		return t.failed(i, err)
+	}
+	o, _ := t.registry.Push(ctx, layout, i) // the outcome says it all
+	return o
+}
+
+// verifyOne turns the outcome of an image that the target does not have, after
+// all, into a failure.
+func (t *target) verifyOne(ctx context.Context, i plan.Image, o report.Outcome) report.Outcome {
+	if o.Status == report.Failed {
+		return o
+	}
+	if err := t.registry.Verify(ctx, i); err != nil {
+		o.Status, o.Error = report.Failed, err.Error()
+	}
+	return o
+}
+
+// progress counts the images of a stage.
+type progress struct {
+	session *session
+	stage   string
+	total   int64
+	done    atomic.Int64
+}
+
+func (p *progress) step() {
+	p.session.Progress(report.Progress{Stage: p.stage, Done: p.done.Add(1), Total: p.total, Unit: "images"})
+}

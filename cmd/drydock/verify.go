@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-5b48bd9d/drydock/pkg/plan"
+	"github.com/seed-5b48bd9d/drydock/pkg/report"
+	"github.com/seed-5b48bd9d/drydock/pkg/storage"
+)
+
+type verifyOptions struct {
+	selectFlags
+	mapFlags
+	targetFlags
+	runFlags
+}
+
+func newVerifyCommand(a *app) *cobra.Command {
+	var opts verifyOptions
+	cmd := &cobra.Command{
+		Use:   "verify SOURCE DEST",
+		Short: "Compare every planned digest with the target's",
+		Long: `Verify asks the target for every tag and every manifest of the plan and compares
+digests. It asks by HEAD, which no retention policy counts as a pull.` + exitStatus,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runVerify(cmd.Context(), a, args[0], args[1], opts)
+		},
+	}
+	opts.selectFlags.register(cmd.Flags())
+	opts.mapFlags.register(cmd.Flags())
+	opts.targetFlags.register(cmd.Flags())
+	opts.runFlags.register(cmd.Flags())
+	return cmd
+}
+
+func runVerify(ctx context.Context, a *app, location, dest string, opts verifyOptions) error {
+	r, err := a.prepare(dest, &opts.selectFlags, &opts.mapFlags, &opts.targetFlags, &opts.runFlags)
+	if err != nil {
+		return err
+	}
+	v := verb{name: "verify", source: location, target: dest, targets: true, closing: closeVerify}
+	s, err := a.newSession(v, &opts.runFlags)
+	if err != nil {
+		return err
+	}
+	src, x, err := s.scan(ctx, location, storage.ScanOptions{KeepIndexes: opts.trims()})
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	t, err := dial(ctx, r.to, r.options)
+	if err != nil {
+		return err
+	}
+	r.rules.Target.Harbor = t.harbor != nil
+	p, err := s.makePlan(x, r.rules)
+	if err != nil {
+		return err
+	}
+	if err := s.tellPlan(p); err != nil {
+		return err
+	}
+	if err := s.tellRefused(p, t.host()); err != nil {
+		return err
+	}
+	missing, err := t.missingProjects(ctx, p)
+	if err != nil {
+		return err
+	}
+	reasons := map[string]error{}
+	for _, name := range missing {
+		reasons[name] = fmt.Errorf("the project %s does not exist in the target", name)
+	}
+	err = s.each(ctx, p, "verify", opts.jobs, func(ctx context.Context, i plan.Image) error {
+		o, refused := t.refusedProject(i, reasons)
+		if !refused {
+			o = t.verifyOne(ctx, i, t.outcome(i, report.Done))
+		}
+		return s.outcome(o)
+	})
+	if err != nil && ctx.Err() == nil {
+		return err
+	}
+	return s.close(ctx, p.Whole())
+}
+
+func closeVerify(s report.Summary) []string {
+	line := fmt.Sprintf("%s: %d the same in the target", plural(s.Images, "image", "images"), s.Done)
+	if s.Failed > 0 {
+		line += fmt.Sprintf(", %d MISSING OR DIFFERENT", s.Failed)
+	}
+	if s.Incomplete > 0 {
+		line += fmt.Sprintf(", %d incomplete in the source", s.Incomplete)
+	}
+	return []string{line}
+}
