@@ -49,7 +49,7 @@ func runConvert(ctx context.Context, a *app, location, dir string, opts convertO
 	if err != nil {
 		return err
 	}
-	v := verb{name: "convert", source: location, target: dir, images: opts.dryRun}
+	v := verb{name: "convert", findings: true, source: location, target: dir, images: opts.dryRun}
 	v.closing = func(s report.Summary) []string { return closeConvert(s, dir, opts.dryRun) }
 	s, err := a.newSession(v, &opts.runFlags)
 	if err != nil {
@@ -107,7 +107,7 @@ func closeConvert(s report.Summary, dir string, dryRun bool) []string {
 	}
 	lines := closeImages(s)
 	return append(lines, fmt.Sprintf("%s linked, %s copied, in %.1f s; the layouts are in %s",
-		plural(s.LinkedFiles, "file", "files"), bytes(s.CopiedBytes), s.Seconds, dir))
+		plural(s.LinkedFiles, "file", "files"), size(s.CopiedBytes), s.Seconds, dir))
 }
 
 // closeImages says what became of the images.

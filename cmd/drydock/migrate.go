@@ -60,7 +60,7 @@ func runMigrate(ctx context.Context, a *app, location, dest string, opts migrate
 	}
 	var f forecast
 	m := &migration{}
-	v := verb{name: "migrate", source: location, target: dest, images: opts.dryRun, targets: true}
+	v := verb{name: "migrate", findings: true, source: location, target: dest, images: opts.dryRun, targets: true}
 	v.closing = m.close
 	if opts.dryRun {
 		v.closing = func(s report.Summary) []string { return f.lines(s, r.to.Host) }
@@ -174,7 +174,7 @@ func (m *migration) close(s report.Summary) []string {
 	if m.removed {
 		where = "the layouts were removed"
 	}
-	lines = append(lines, fmt.Sprintf("%s linked, %s copied; %s", plural(s.LinkedFiles, "file", "files"), bytes(s.CopiedBytes), where))
+	lines = append(lines, fmt.Sprintf("%s linked, %s copied; %s", plural(s.LinkedFiles, "file", "files"), size(s.CopiedBytes), where))
 	if why := m.layouts.Usage().Why; why != "" {
 		lines = append(lines, "not everything was hard-linked: "+why)
 	}

@@ -45,7 +45,7 @@ func runPlan(ctx context.Context, a *app, location, dest string, opts planOption
 		return err
 	}
 	var forecast forecast
-	v := verb{name: "plan", source: location, target: dest, images: true, targets: true}
+	v := verb{name: "plan", findings: true, source: location, target: dest, images: true, targets: true}
 	v.closing = func(s report.Summary) []string { return forecast.lines(s, r.to.Host) }
 	s, err := a.newSession(v, &opts.runFlags)
 	if err != nil {
@@ -126,7 +126,7 @@ func (s *session) foresee(ctx context.Context, t *target, p *plan.Plan, jobs int
 }
 
 func (f *forecast) lines(s report.Summary, host string) []string {
-	size, blobs := f.toSend.Bytes()
+	total, blobs := f.toSend.Bytes()
 	var lines []string
 	if len(f.projects) > 0 {
 		lines = append(lines, fmt.Sprintf("%s to create: %s", plural(len(f.projects), "project", "projects"), strings.Join(f.projects, ", ")))
@@ -135,5 +135,5 @@ func (f *forecast) lines(s report.Summary, host string) []string {
 	if leftOut := s.Images - len(f.toSend.Images) - f.there; leftOut > 0 {
 		line += fmt.Sprintf(", %d LEFT OUT", leftOut)
 	}
-	return append(lines, line, fmt.Sprintf("at most %s in %s to send to %s", bytes(size), plural(blobs, "blob", "blobs"), host))
+	return append(lines, line, fmt.Sprintf("at most %s in %s to send to %s", size(total), plural(blobs, "blob", "blobs"), host))
 }

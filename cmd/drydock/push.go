@@ -47,7 +47,7 @@ func runPush(ctx context.Context, a *app, dir, dest string, opts pushOptions) er
 	}
 	r.rules.Untagged = true // whatever has a layout was chosen when it was made
 	var f forecast
-	v := verb{name: "push", source: dir, target: dest, images: opts.dryRun, targets: true}
+	v := verb{name: "push", findings: true, source: dir, target: dest, images: opts.dryRun, targets: true}
 	v.closing = func(s report.Summary) []string { return closePush(s, r.to.Host) }
 	if opts.dryRun {
 		v.closing = func(s report.Summary) []string { return f.lines(s, r.to.Host) }
@@ -97,5 +97,5 @@ func runPush(ctx context.Context, a *app, dir, dest string, opts pushOptions) er
 
 func closePush(s report.Summary, host string) []string {
 	return append(closeImages(s), fmt.Sprintf("%s sent to %s in %s, %d mounted, in %.1f s",
-		bytes(s.UploadedBytes), host, plural(s.UploadedBlobs, "blob", "blobs"), s.MountedBlobs, s.Seconds))
+		size(s.UploadedBytes), host, plural(s.UploadedBlobs, "blob", "blobs"), s.MountedBlobs, s.Seconds))
 }

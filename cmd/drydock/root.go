@@ -53,7 +53,7 @@ DEST is HOST[:PORT][/PREFIX]; http:// before it means plain HTTP.` + exitStatus,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	logLevel := root.PersistentFlags().String("log-level", "warn", "debug, info, warn or error; the log goes to stderr")
-	root.PersistentFlags().SetNormalizeFunc(skopeoSpelling)
+	root.SetGlobalNormalizationFunc(skopeoSpelling)
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
 		var level slog.Level
 		if err := level.UnmarshalText([]byte(*logLevel)); err != nil {

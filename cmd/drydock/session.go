@@ -27,7 +27,7 @@ type verb struct {
 	name, source, target string
 	images               bool // its images are data
 	targets              bool // with their targets
-	findings             bool // its findings are data
+	findings             bool // its findings and its summary are data
 	notes                bool // even those that are only notes
 	closing              func(report.Summary) []string
 }
@@ -38,24 +38,24 @@ func (a *app) newSession(v verb, f *runFlags) (*session, error) {
 	}
 	s := &session{started: time.Now(), mapped: v.targets}
 	s.bars = newBars(a.err, !f.noProgress && !f.quiet)
-	var handlers []report.Handler
+	text := report.TextOptions{
+		Out: s.bars.above(a.out), Err: s.bars.above(a.err),
+		Images: v.images, Targets: v.targets, FindingsAreData: v.findings, Notes: v.notes,
+		Quiet: f.quiet, Closing: v.closing,
+	}
+	if f.quiet {
+		text.Closing = nil
+	}
+	handlers := []report.Handler{s.bars}
 	switch f.output {
 	case "json":
 		handlers = append(handlers, report.NewJSON(a.out))
-	case "names":
-		handlers = append(handlers, report.NewNames(a.out))
+	case "names": // on standard output nothing else; what went wrong is still said
+		text.Out, text.Images, text.Quiet = text.Err, false, true
+		handlers = append(handlers, report.NewNames(a.out), report.NewText(text))
 	default:
-		closing := v.closing
-		if f.quiet {
-			closing = nil
-		}
-		handlers = append(handlers, report.NewText(report.TextOptions{
-			Out: s.bars.above(a.out), Err: s.bars.above(a.err),
-			Images: v.images, Targets: v.targets, FindingsAreData: v.findings, Notes: v.notes,
-			Quiet: f.quiet, Closing: closing,
-		}))
+		handlers = append(handlers, report.NewText(text))
 	}
-	handlers = append(handlers, s.bars)
 	if f.report != "" {
 		file, err := report.NewFile(f.report, report.Run{
 			Verb: v.name, Source: v.source, Target: v.target, Started: s.started.UTC(), Version: version(),
@@ -151,7 +151,7 @@ func (s *session) describe(i plan.Image, leftOut *plan.LeftOut) report.Image {
 	return r
 }
 
-func bytes(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
 
 func plural(n int, one, many string) string {
 	if n == 1 {

@@ -42,7 +42,7 @@ func runVerify(ctx context.Context, a *app, location, dest string, opts verifyOp
 	if err != nil {
 		return err
 	}
-	v := verb{name: "verify", source: location, target: dest, targets: true, closing: closeVerify}
+	v := verb{name: "verify", findings: true, source: location, target: dest, targets: true, closing: closeVerify}
 	s, err := a.newSession(v, &opts.runFlags)
 	if err != nil {
 		return err
