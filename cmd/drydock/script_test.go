@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -47,6 +49,9 @@ func TestScript(t *testing.T) {
 //	harbor reset         forgets the requests so far
 //	harbor quota PROJECT BYTES, harbor immutable PROJECT, harbor readonly,
 //	harbor project NAME, harbor robot NAME PASSWORD PROJECT, harbor refuse PATH-PART
+//	harbor slow DURATION has it wait before each answer
+//	harbor wait METHOD PATH-PART
+//	                     waits until it was asked so
 //	registry             starts a plain distribution registry: $REGISTRY
 //	unchanged DIR        holds that DIR is as it was at its first call
 //	status N drydock …   runs drydock, and holds that its exit status is N
@@ -105,21 +110,27 @@ func steerHarbor(ts *testscript.TestScript, h *harbortest.Server, neg bool, verb
 			http.Error(w, `{"errors":[{"code":"DENIED","message":"not today"}]}`, http.StatusForbidden)
 			return true
 		})
-	case verb == "requests" && len(args) == 2:
-		for _, r := range h.Requests() {
-			if r.Method == args[0] && strings.Contains(r.Path, args[1]) {
-				if neg {
-					ts.Fatalf("there was a request %s %s", r.Method, r.Path)
-				}
-				return
-			}
+	case verb == "slow" && len(args) == 1:
+		wait, err := time.ParseDuration(args[0])
+		ts.Check(err)
+		h.Intercept(func(http.ResponseWriter, *http.Request) bool { time.Sleep(wait); return false })
+	case verb == "wait" && len(args) == 2:
+		for !wasAsked(h, args[0], args[1]) {
+			time.Sleep(10 * time.Millisecond)
 		}
-		if !neg {
-			ts.Fatalf("there was no such request")
+	case verb == "requests" && len(args) == 2:
+		if asked := wasAsked(h, args[0], args[1]); asked == neg {
+			ts.Fatalf("request %s …%s…: %v", args[0], args[1], asked)
 		}
 	default:
 		ts.Fatalf("harbor %s %q: no such thing", verb, args)
 	}
+}
+
+func wasAsked(h *harbortest.Server, method, part string) bool {
+	return slices.ContainsFunc(h.Requests(), func(r harbortest.Request) bool {
+		return r.Method == method && strings.Contains(r.Path, part)
+	})
 }
 
 func scriptRegistry(ts *testscript.TestScript, _ bool, _ []string) {
