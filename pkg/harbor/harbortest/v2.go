@@ -37,11 +37,11 @@ func (t *target) project() string {
 const repositoryPattern = `([a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*)`
 
 var targetPatterns = []*regexp.Regexp{
-	manifestPath:  regexp.MustCompile(`^/v2/` + repositoryPattern + `/manifests/(.+)$`),
+	manifestPath:  regexp.MustCompile(`^/v2/` + repositoryPattern + `/manifests/([^/]+)$`),
 	tagsPath:      regexp.MustCompile(`^/v2/` + repositoryPattern + `/tags/list()$`),
 	blobPath:      regexp.MustCompile(`^/v2/` + repositoryPattern + `/blobs/(` + digest.DigestRegexp.String() + `)$`),
 	uploadPath:    regexp.MustCompile(`^/v2/` + repositoryPattern + `/blobs/uploads(?:/([a-zA-Z0-9_.=-]*))?$`),
-	referrersPath: regexp.MustCompile(`^/v2/` + repositoryPattern + `/referrers/(.+)$`),
+	referrersPath: regexp.MustCompile(`^/v2/` + repositoryPattern + `/referrers/([^/]+)$`),
 }
 
 // parseTarget returns nil for a path that Harbor does not recognise, which
