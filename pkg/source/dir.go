@@ -121,6 +121,15 @@ func (d Dir) Home() string {
 	return root
 }
 
+// StatHome implements HomeFS.
+func (d Dir) StatHome(name string) (fs.FileInfo, error) {
+	home := d.Home()
+	if _, err := os.Stat(filepath.Join(home, below[0])); err != nil || !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrNotExist}
+	}
+	return os.Stat(filepath.Join(home, filepath.FromSlash(name)))
+}
+
 // Open opens a regular file or a directory for reading. Symbolic links are
 // followed, as the registry follows them.
 func (d Dir) Open(name string) (fs.File, error) {
@@ -139,11 +148,18 @@ func (d Dir) Open(name string) (fs.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
 
-// ReadDir lists a directory, sorted by name.
+// ReadDir lists a directory, sorted by name. Like Open, it never opens a FIFO.
 func (d Dir) ReadDir(name string) ([]fs.DirEntry, error) {
 	path, err := d.path("readdir", name)
 	if err != nil {
 		return nil, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, &fs.PathError{Op: "readdir", Path: path, Err: syscall.ENOTDIR}
 	}
 	return os.ReadDir(path)
 }

@@ -26,6 +26,14 @@ type LocalFS interface {
 	LocalPath(name string) (string, bool)
 }
 
+// HomeFS is a Source that can also tell what lies in the registry's root
+// directory, the one that holds docker.
+type HomeFS interface {
+	// StatHome describes a file there; where the source has no such directory,
+	// the error wraps fs.ErrNotExist.
+	StatHome(name string) (fs.FileInfo, error)
+}
+
 // ErrNotRegular is wrapped by errors of Open for FIFOs, sockets and devices.
 // They are never opened: that alone can block for ever.
 var ErrNotRegular = errors.New("neither a regular file nor a directory")

@@ -37,6 +37,9 @@ func (c *Closure) Missing() []digest.Digest {
 // Layers that are kept elsewhere by design, with urls and no blob, are no part
 // of it.
 func (x *Index) Closure(d digest.Digest) *Closure {
+	if d.Validate() != nil {
+		return &Closure{Problems: []Problem{{Digest: d, Code: report.ManifestMissing, Detail: "no valid digest"}}}
+	}
 	w := walk{x: x, c: &Closure{}, seen: map[digest.Digest]bool{}}
 	w.manifest(ocispec.Descriptor{Digest: d}, report.ManifestMissing)
 	return w.c

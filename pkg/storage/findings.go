@@ -2,12 +2,11 @@ package storage
 
 import (
 	"fmt"
-	"maps"
+	"path"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 )
@@ -27,14 +26,15 @@ func (s *scanner) index() *Index {
 		for i := range r.Tags {
 			s.fileTag(r, &r.Tags[i])
 		}
-		r.sort()
+		r.file()
 		s.findInRepository(x, r)
 	}
 	if s.opts.Thorough {
-		s.findUnused(x)
+		s.findUnused()
 	}
 	report.SortFindings(s.findings)
 	x.findings = slices.Compact(s.findings)
+	s.findings, s.layerLinks = nil, nil // the index is done with them
 	return x
 }
 
@@ -47,7 +47,8 @@ func (s *scanner) fileRevisions(r *Repository) {
 }
 
 // fileTag holds a tag against its repository's revisions: a registry serves a
-// manifest only where the repository links it.
+// manifest only where the repository links it. One that is not there at all is
+// no more than that.
 func (s *scanner) fileTag(r *Repository, t *Tag) {
 	if t.Problem != nil {
 		return
@@ -60,6 +61,10 @@ func (s *scanner) fileTag(r *Repository, t *Tag) {
 	case code == "":
 		return
 	}
+	if file := s.manifests[t.Digest]; file != nil && file.problem != nil && file.problem.Code == report.ManifestMissing {
+		t.Problem = file.problem
+		return
+	}
 	t.Candidate = t.Digest
 	t.Problem = &Problem{Digest: t.Digest, Code: code, Path: revisionLinkPath(r.Name, t.Digest), Detail: l.detail}
 }
@@ -67,13 +72,12 @@ func (s *scanner) fileTag(r *Repository, t *Tag) {
 // findInRepository names what keeps the repository's images from being whole,
 // and what is worth knowing of them.
 func (s *scanner) findInRepository(x *Index, r *Repository) {
-	tagged := map[digest.Digest]bool{}
+	known := r.children() // what needs no line of its own: the index or the tag has it
 	for _, t := range r.Tags {
-		tagged[t.Digest] = true
 		if t.Problem != nil {
 			s.findProblem(*t.Problem, r.Name, t.Name)
 		}
-		if t.Problem == nil || t.Problem.Digest != "" {
+		if t.Digest != "" {
 			s.findInImage(x, r, t.Name, t.Digest)
 		}
 	}
@@ -84,41 +88,52 @@ func (s *scanner) findInRepository(x *Index, r *Repository) {
 		}
 		s.findProblem(p, r.Name, t.Name)
 	}
+	s.findBrokenRevisions(r, known)
+	for _, t := range r.Tags {
+		known[t.Digest] = true
+	}
 	for _, m := range r.Manifests {
-		if !tagged[m.Digest] && !s.isChild(r, m.Digest) {
+		if !known[m.Digest] {
 			s.findInImage(x, r, "", m.Digest)
 		}
 	}
-	s.findBrokenRevisions(r, tagged)
-	if len(r.Tags) == 0 && len(r.Manifests) > 0 {
+	if len(r.Tags) == 0 && len(r.Manifests) > 0 && !s.hidden(path.Join(repositoryPath(r.Name), tagsDir)) {
 		f := report.RepositoryUntagged.New(fmt.Sprintf("%d manifests", len(r.Manifests)))
 		f.Repository, f.Path = r.Name, repositoryPath(r.Name)
 		s.find(f)
 	}
 }
 
-func (s *scanner) isChild(r *Repository, d digest.Digest) bool {
-	if r.children == nil {
-		r.children = map[digest.Digest]bool{}
-		for _, m := range r.Manifests {
-			for _, c := range m.Manifests {
-				r.children[c.Digest] = true
-			}
+// children are the manifests that the repository's indexes name.
+func (r *Repository) children() map[digest.Digest]bool {
+	children := map[digest.Digest]bool{}
+	for _, m := range r.Manifests {
+		for _, c := range m.Manifests {
+			children[c.Digest] = true
 		}
 	}
-	return r.children[d]
+	return children
 }
 
-// findBrokenRevisions names revisions that nothing but themselves speaks of.
-func (s *scanner) findBrokenRevisions(r *Repository, tagged map[digest.Digest]bool) {
+// findBrokenRevisions names revisions that no tag speaks of. A child of an
+// index is carried with it, whatever its own link is like: that is a note.
+func (s *scanner) findBrokenRevisions(r *Repository, children map[digest.Digest]bool) {
+	tagged := map[digest.Digest]bool{}
+	for _, t := range r.Tags {
+		tagged[t.Digest] = true
+	}
 	for d, l := range r.revisions {
-		file := s.manifests[d]
 		switch {
-		case tagged[d] || l.problem == absent || s.isChild(r, d):
+		case tagged[d] || l.problem == absent:
 		case l.problem != "":
-			s.findProblem(Problem{Digest: d, Code: l.problem, Path: revisionLinkPath(r.Name, d), Detail: l.detail}, r.Name, "")
-		case file.problem != nil:
-			s.findProblem(*file.problem, r.Name, "")
+			f := l.problem.New(l.detail)
+			f.Repository, f.Digest, f.Path = r.Name, d.String(), revisionLinkPath(r.Name, d)
+			if children[d] && f.Code != report.Unreadable {
+				f.Level = report.Note
+			}
+			s.find(f)
+		case s.manifests[d].problem != nil && !children[d]:
+			s.findProblem(*s.manifests[d].problem, r.Name, "")
 		}
 	}
 }
@@ -141,12 +156,26 @@ func (s *scanner) findInImage(x *Index, r *Repository, tag string, d digest.Dige
 			s.findProblem(p, r.Name, tag)
 		}
 	}
-	if !s.opts.Thorough {
-		return
+	if s.opts.Thorough {
+		s.findUnlinked(r, tag, d, c)
+	}
+}
+
+// findUnlinked names what an image has and its repository does not link.
+func (s *scanner) findUnlinked(r *Repository, tag string, d digest.Digest, c *Closure) {
+	note := func(part digest.Digest, where string) {
+		if !s.hidden(where) {
+			s.findProblem(Problem{Digest: part, Code: report.BlobUnlinked, Path: where}, r.Name, tag)
+		}
+	}
+	for _, m := range c.Manifests {
+		if l, there := r.revisions[m.Digest]; m.Digest != d && (!there || l.problem == absent) {
+			note(m.Digest, revisionLinkPath(r.Name, m.Digest))
+		}
 	}
 	for _, b := range c.Blobs {
-		if !s.layerLinks[layerLink{r.Name, b.Digest}] {
-			s.findProblem(Problem{Digest: b.Digest, Code: report.BlobUnlinked, Path: layerLinkPath(r.Name, b.Digest)}, r.Name, tag)
+		if _, there := s.layerLinks[layerLink{r.Name, b.Digest}]; !there {
+			note(b.Digest, layerLinkPath(r.Name, b.Digest))
 		}
 	}
 }
@@ -179,42 +208,47 @@ func (s *scanner) oddities(r *Repository, m *Manifest) []Problem {
 			note(report.ForeignLayer, fmt.Sprintf("%s at %s", b.Digest, clip([]byte(b.URLs[0]), 200)))
 		}
 	}
-	if m.Subject != nil && r.revisions[m.Subject.Digest].digest == "" {
+	if m.Subject != nil && s.lacks(r, m.Subject.Digest) {
 		note(report.SubjectMissing, m.Subject.Digest.String())
 	}
 	return odd
 }
 
+// lacks tells whether a repository is known not to link a manifest.
+func (s *scanner) lacks(r *Repository, d digest.Digest) bool {
+	l, there := r.revisions[d]
+	return (!there || l.problem == absent) && !s.hidden(revisionLinkPath(r.Name, d))
+}
+
 // findUnused names what no image needs: links to nothing and blobs without use.
-func (s *scanner) findUnused(x *Index) {
-	for l := range s.layerLinks {
-		if s.blob(l.digest).problem == absent {
+func (s *scanner) findUnused() {
+	for l, target := range s.layerLinks {
+		if target != "" && s.blob(target).problem == absent {
 			s.findProblem(Problem{Digest: l.digest, Code: report.LayerLinkDangling, Path: layerLinkPath(l.repository, l.digest)}, l.repository, "")
 		}
+	}
+	if slices.ContainsFunc(s.findings, hidesManifests) {
+		return // who knows what is needed there
 	}
 	used := map[digest.Digest]bool{}
 	for d, file := range s.manifests {
 		used[d] = true
-		if file.manifest != nil {
-			for _, list := range file.manifest.descriptors() {
-				for _, c := range list {
-					used[c.Digest] = true
-				}
+		for c := range file.names() {
+			used[c.Digest] = true
+			if b := s.blobs[c.Digest]; b != nil {
+				used[b.kept] = true
 			}
 		}
 	}
-	for d, kept := range s.aliases {
-		used[kept] = used[kept] || used[d]
-		used[d] = true
-	}
-	for d := range maps.Keys(s.blobs) {
+	for d, b := range s.blobs {
 		if !used[d] {
-			s.findProblem(Problem{Digest: d, Code: report.BlobUnreferenced, Path: BlobPath(d), Detail: fmt.Sprintf("%d bytes", s.blobs[d].size)}, "", "")
+			s.findProblem(Problem{Digest: d, Code: report.BlobUnreferenced, Path: BlobPath(d), Detail: fmt.Sprintf("%d bytes", b.size)}, "", "")
 		}
 	}
 }
 
-// descriptors are all that a manifest names.
-func (m *Manifest) descriptors() [][]ocispec.Descriptor {
-	return [][]ocispec.Descriptor{m.Manifests, m.Blobs}
+// hidesManifests tells of findings behind which there may be manifests that
+// nobody read.
+func hidesManifests(f report.Finding) bool {
+	return f.Code == report.Unreadable || f.Code == report.RepositoryLoop || f.Code == report.RepositoryName
 }

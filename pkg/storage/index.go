@@ -29,7 +29,7 @@ type Repository struct {
 	Manifests []*Manifest // its revisions that are whole themselves, by digest
 
 	revisions map[digest.Digest]link
-	children  map[digest.Digest]bool // named by the repository's indexes
+	referrers map[digest.Digest][]*Manifest // by subject
 }
 
 // Tag is a name for a manifest.
@@ -84,8 +84,8 @@ func (x *Index) Blob(d digest.Digest) (size int64, ok bool) {
 
 // Path is where a blob's bytes lie, relative to docker/registry/v2.
 func (x *Index) Path(d digest.Digest) string {
-	if b := x.lookUp(d); b.path != "" {
-		return b.path
+	if b := x.lookUp(d); b.kept != "" {
+		return BlobPath(b.kept)
 	}
 	return BlobPath(d)
 }
@@ -103,13 +103,7 @@ func (x *Index) Findings() []report.Finding { return x.findings }
 
 // Referrers gives the repository's manifests that name a subject, by digest.
 func (r *Repository) Referrers(subject digest.Digest) iter.Seq[*Manifest] {
-	return func(yield func(*Manifest) bool) {
-		for _, m := range r.Manifests {
-			if m.Subject != nil && m.Subject.Digest == subject && !yield(m) {
-				return
-			}
-		}
-	}
+	return slices.Values(r.referrers[subject])
 }
 
 // Tag finds a tag by its name.
@@ -144,11 +138,18 @@ func (r *Repository) Untagged() []*Manifest {
 	return untagged
 }
 
-func (r *Repository) sort() {
+// file puts tags and manifests into their order, and manifests under their subjects.
+func (r *Repository) file() {
 	byName := func(a, b Tag) int { return strings.Compare(a.Name, b.Name) }
 	slices.SortFunc(r.Tags, byName)
 	slices.SortFunc(r.Deleted, byName)
 	slices.SortFunc(r.Manifests, func(a, b *Manifest) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
+	r.referrers = map[digest.Digest][]*Manifest{}
+	for _, m := range r.Manifests {
+		if m.Subject != nil {
+			r.referrers[m.Subject.Digest] = append(r.referrers[m.Subject.Digest], m)
+		}
+	}
 }
 
 // Updated is when a manifest was last put into the repository.

@@ -127,14 +127,9 @@ func (m *Manifest) check(doc *document) error {
 }
 
 // isLayerOfIndex tells an index's child that is a blob: build caches list
-// layers and a config as if they were manifests.
-func isLayerOfIndex(mediaType string) bool {
-	switch mediaType {
-	case ocispec.MediaTypeImageConfig, MediaTypeDockerConfig, "application/vnd.buildkit.cacheconfig.v0":
-		return true
-	}
-	return isLayer(mediaType)
-}
+// layers and a config as if they were manifests, and the OCI image spec,
+// image-index.md, allows any type. One that is not stated is a manifest's.
+func isLayerOfIndex(mediaType string) bool { return mediaType != "" && !IsManifest(mediaType) }
 
 // slim leaves out of a descriptor what nobody asks for and takes memory.
 func slim(d ocispec.Descriptor) ocispec.Descriptor {

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"slices"
 	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -46,12 +47,8 @@ func IsSchema1(mediaType string) bool {
 // IsManifest tells whether the type is one of a manifest, known or, by its
 // words, likely.
 func IsManifest(mediaType string) bool {
-	for _, known := range ManifestMediaTypes {
-		if mediaType == known {
-			return true
-		}
-	}
-	return strings.Contains(mediaType, ".manifest.") || strings.Contains(mediaType, ".index.")
+	return slices.Contains(ManifestMediaTypes, mediaType) ||
+		strings.Contains(mediaType, ".manifest.") || strings.Contains(mediaType, ".index.")
 }
 
 // IsImageConfig tells whether the type is a runnable image's config, which
@@ -61,7 +58,9 @@ func IsImageConfig(mediaType string) bool {
 }
 
 // guessMediaType works the type of a manifest out of its content, where it does
-// not state one: OCI manifests need not.
+// not state one, as distribution does when it serves it: only OCI manifests need
+// not state theirs, so that docker's config does not make it one of docker's.
+// (registry/storage/manifeststore.go and manifest/ocischema)
 func guessMediaType(doc *document) string {
 	switch {
 	case doc.SchemaVersion == 1 && doc.Signatures != nil:
@@ -70,20 +69,11 @@ func guessMediaType(doc *document) string {
 		return MediaTypeDockerSchema1
 	case doc.Manifests != nil && doc.Config == nil && doc.Layers == nil:
 		return ocispec.MediaTypeImageIndex
-	case doc.Config != nil && doc.Manifests == nil && doc.Config.MediaType == MediaTypeDockerConfig:
-		return MediaTypeDockerManifest
-	case doc.Config != nil && doc.Manifests == nil:
+	case doc.Manifests == nil && (doc.Config != nil || doc.Layers != nil):
 		return ocispec.MediaTypeImageManifest
 	case doc.Blobs != nil && doc.ArtifactType != "":
 		return MediaTypeOCIArtifact
 	default:
 		return ""
 	}
-}
-
-// isLayer tells the media types of layers, as the OCI image spec and docker
-// name them.
-func isLayer(mediaType string) bool {
-	return strings.HasPrefix(mediaType, "application/vnd.oci.image.layer.") ||
-		strings.HasPrefix(mediaType, "application/vnd.docker.image.rootfs.")
 }

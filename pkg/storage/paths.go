@@ -15,6 +15,8 @@
 package storage
 
 import (
+	_ "crypto/sha256" // the algorithms that digests may have
+	_ "crypto/sha512"
 	"path"
 	"regexp"
 	"strings"
@@ -85,11 +87,15 @@ func ValidRepository(name string) bool {
 // ValidTag tells whether a registry takes this tag.
 func ValidTag(name string) bool { return tagGrammar.MatchString(name) }
 
-// noise tells what file systems and appliances leave in any directory.
+// noise tells what file systems, desktops and appliances leave in any
+// directory. Nothing of it is a name that a registry gives.
 func noise(name string) bool {
 	switch name {
-	case "lost+found", ".DS_Store", "@eaDir", ".snapshot", ".snapshots", ".Trash", "#recycle":
+	case "lost+found", ".snapshot", ".snapshots", ".zfs", // file systems
+		"@eaDir", "#recycle", "#snapshot", "@Recycle", "@Recently-Snapshot", // appliances
+		".DS_Store", ".AppleDouble", ".Spotlight-V100", ".Trashes", ".fseventsd", ".TemporaryItems",
+		"Thumbs.db", "desktop.ini", "$RECYCLE.BIN", "System Volume Information":
 		return true
 	}
-	return strings.HasPrefix(name, "._") || strings.HasPrefix(name, ".nfs")
+	return strings.HasPrefix(name, "._") || strings.HasPrefix(name, ".nfs") || strings.HasPrefix(name, ".Trash")
 }

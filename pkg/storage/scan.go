@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"path"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -28,6 +30,8 @@ type ScanOptions struct {
 	ReadData bool
 	// KeepIndexes keeps the content of image indexes, so that they can be cut.
 	KeepIndexes bool
+	// Tags are added to those of the tree, and win over them.
+	Tags TagMap
 	// Progress is told how far the scan has come, from several goroutines.
 	Progress func(report.Progress)
 }
@@ -39,10 +43,15 @@ type ScanOptions struct {
 func Scan(ctx context.Context, fsys fs.FS, opts *ScanOptions) (*Index, error) {
 	s := newScanner(fsys, opts)
 	stages := []func(context.Context) error{
-		s.scanTree,      // names, links, sizes
-		s.loadManifests, // contents and what they name
-		s.loadConfigs,   // platforms
-		s.settleBlobs,   // hashes, where asked for or where sizes disagree
+		s.scanTree,        // names, links, sizes
+		s.addTags,         // those that the tree does not have
+		s.settleRevisions, // what tags name and no directory listed
+		s.loadManifests,   // contents and what they name
+		s.settleAliases,   // blobs that are kept under another digest
+		s.settleAbsence,   // blobs that manifests name and no directory listed
+		s.loadConfigs,     // platforms
+		s.settleBlobs,     // hashes, where asked for or where sizes disagree
+		s.lookAbove,       // what lies beside the tree
 	}
 	for _, stage := range stages {
 		if err := stage(ctx); err != nil {
@@ -64,10 +73,9 @@ type scanner struct {
 	repositories []*Repository
 	findings     []report.Finding
 	blobs        map[digest.Digest]*blob
-	unreadable   map[string]string // directories of blobs, with the reason
 	manifests    map[digest.Digest]*manifestFile
-	layerLinks   map[layerLink]bool
-	aliases      map[digest.Digest]digest.Digest // to what the blob is kept under
+	layerLinks   map[layerLink]digest.Digest // with what each names
+	unlisted     map[string]bool             // directories of repositories that could not be read
 	filesSeen    int64
 }
 
@@ -75,10 +83,9 @@ func newScanner(fsys fs.FS, opts *ScanOptions) *scanner {
 	s := &scanner{
 		fsys:       fsys,
 		blobs:      map[digest.Digest]*blob{},
-		unreadable: map[string]string{},
 		manifests:  map[digest.Digest]*manifestFile{},
-		layerLinks: map[layerLink]bool{},
-		aliases:    map[digest.Digest]digest.Digest{},
+		layerLinks: map[layerLink]digest.Digest{},
+		unlisted:   map[string]bool{},
 	}
 	if opts != nil {
 		s.opts = *opts
@@ -142,11 +149,28 @@ func (s *scanner) progress(p report.Progress) {
 }
 
 // readTop lists one of the two directories that everything hangs on. An
-// unreadable one leaves nothing to go on with.
+// unreadable one, or a link to a disk that is not mounted, leaves nothing to go
+// on with.
 func (s *scanner) readTop(name string) ([]fs.DirEntry, error) {
 	entries, err := fs.ReadDir(s.fsys, name)
-	if err != nil && !isAbsent(err) {
+	if err != nil && (!isAbsent(err) || s.leadsNowhere(name)) {
 		return nil, fmt.Errorf("scanning %s: %w", name, err)
 	}
 	return entries, nil
+}
+
+// leadsNowhere tells of a name that cannot be opened for its absence whether
+// it, or a directory on the way to it, is there all the same: as a symbolic
+// link out of reach, or as a file in a directory's place.
+func (s *scanner) leadsNowhere(name string) bool {
+	for ; name != "."; name = path.Dir(name) {
+		entries, err := fs.ReadDir(s.fsys, path.Dir(name))
+		if err == nil {
+			return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == path.Base(name) })
+		}
+		if !isAbsent(err) {
+			return false
+		}
+	}
+	return false
 }

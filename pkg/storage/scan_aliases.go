@@ -1,50 +1,99 @@
 package storage
 
 import (
-	"io/fs"
-	"path"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/seed-5b48bd9d/drydock/pkg/report"
 )
 
-// scanAliases reads the layer links of a repository under algorithms other
-// than sha256. distribution keeps every blob under its sha256, whatever digest
-// it was pushed under; the link of that digest names the sha256.
-func (s *scanner) scanAliases(c *crew, r *Repository) {
-	dir := path.Join(repositoryPath(r.Name), layersDir)
-	for _, e := range s.list(r, dir) {
-		algorithm := digest.Algorithm(e.Name())
-		if algorithm == digest.Canonical || !algorithm.Available() {
-			continue
-		}
-		links := s.list(r, path.Join(dir, e.Name()))
-		c.do(func() { s.readAliases(r, algorithm, links) })
+// settleAliases finds the blobs that manifests name by another algorithm than
+// sha256. distribution keeps every blob under its sha256, whatever digest it
+// was pushed under; the repository's layer link of that digest names the sha256.
+func (s *scanner) settleAliases(ctx context.Context) error {
+	if !s.needsAliases() {
+		return nil
 	}
+	inOrder := func(a, b *Repository) int { return strings.Compare(a.Name, b.Name) }
+	for _, r := range slices.SortedFunc(slices.Values(s.repositories), inOrder) {
+		for _, d := range s.aliasesOf(r) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			s.readAlias(r, d)
+		}
+	}
+	return nil
 }
 
-func (s *scanner) readAliases(r *Repository, algorithm digest.Algorithm, links []fs.DirEntry) {
-	for _, e := range links {
-		d := digest.NewDigestFromEncoded(algorithm, e.Name())
-		if d.Validate() != nil {
-			continue
-		}
-		l := readLink(s.fsys, layerLinkPath(r.Name, d))
-		if l.problem == "" && l.digest.Algorithm() == digest.Canonical {
-			s.mu.Lock()
-			s.aliases[d] = l.digest
-			s.mu.Unlock()
-		}
-	}
+func (s *scanner) isAlias(d digest.Digest) bool {
+	return d.Algorithm() != digest.Canonical && (s.blobs[d] == nil || s.blobs[d].problem != "")
 }
 
-// addAliases files the blobs that are kept under another digest under their own
-// as well. What the link says is only believed once it is hashed.
-func (s *scanner) addAliases() {
-	for d, kept := range s.aliases {
-		if b := s.blobs[kept]; b != nil && s.blobs[d] == nil {
-			alias := *b
-			alias.path = BlobPath(kept)
-			s.blobs[d] = &alias
+func (s *scanner) needsAliases() bool {
+	for _, file := range s.manifests {
+		for c := range file.names() {
+			if s.isAlias(c.Digest) {
+				return true
+			}
 		}
 	}
+	return false
+}
+
+// aliasesOf gives the digests that a repository's manifests name and nothing
+// is kept under.
+func (s *scanner) aliasesOf(r *Repository) []digest.Digest {
+	var aliases []digest.Digest
+	seen := map[digest.Digest]bool{}
+	var visit func(digest.Digest)
+	visit = func(d digest.Digest) {
+		if seen[d] {
+			return
+		}
+		seen[d] = true
+		for c := range s.manifests[d].names() {
+			if s.isAlias(c.Digest) && !seen[c.Digest] {
+				aliases = append(aliases, c.Digest)
+			}
+			visit(c.Digest)
+		}
+	}
+	for d := range r.revisions {
+		visit(d)
+	}
+	for _, tags := range [][]Tag{r.Tags, r.Deleted} {
+		for _, t := range tags {
+			visit(t.Digest)
+			visit(t.Candidate)
+		}
+	}
+	return aliases
+}
+
+// readAlias files a blob that is kept under its sha256 under its own digest as
+// well. What the link says is only believed once it is hashed.
+func (s *scanner) readAlias(r *Repository, d digest.Digest) {
+	l := readLink(s.fsys, layerLinkPath(r.Name, d))
+	code := report.BlobMissing
+	switch {
+	case l.problem == absent || l.digest == d:
+		return
+	case l.problem == report.Unreadable:
+		code = report.Unreadable
+		fallthrough
+	case l.problem != "":
+		s.blobs[d] = &blob{problem: code, detail: fmt.Sprintf("its layer link in %s: %s", r.Name, l.detail)}
+		return
+	}
+	if s.blobs[l.digest] == nil {
+		s.scanBlob(l.digest)
+	}
+	alias := s.blob(l.digest)
+	alias.kept, alias.hashed = l.digest, false
+	s.blobs[d] = &alias
 }

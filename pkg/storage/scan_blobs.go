@@ -1,10 +1,10 @@
 package storage
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"path"
-	"strings"
 
 	"github.com/opencontainers/go-digest"
 
@@ -17,7 +17,8 @@ type blob struct {
 	problem report.Code // empty where nothing is known against it
 	detail  string
 	hashed  bool
-	path    string // where the bytes lie, if not at BlobPath of the digest
+	doubted bool          // something was wrong when it was first read
+	kept    digest.Digest // what the bytes lie under, if not under this digest
 }
 
 // scanBlobs notes the size of every blob, and reads none.
@@ -38,11 +39,7 @@ func (s *scanner) scanBlobs(c *crew) error {
 
 func (s *scanner) scanAlgorithm(c *crew, algorithm digest.Algorithm) {
 	dir := path.Join(blobsDir, algorithm.String())
-	prefixes, err := fs.ReadDir(s.fsys, dir)
-	if err != nil {
-		s.unreadableBlobs(dir, err)
-		return
-	}
+	prefixes := s.listBlobs(dir)
 	for _, prefix := range prefixes {
 		if !noise(prefix.Name()) {
 			c.do(func() { s.scanFanOut(c, algorithm, path.Join(dir, prefix.Name())) })
@@ -51,12 +48,11 @@ func (s *scanner) scanAlgorithm(c *crew, algorithm digest.Algorithm) {
 }
 
 func (s *scanner) scanFanOut(c *crew, algorithm digest.Algorithm, dir string) {
-	entries, err := fs.ReadDir(s.fsys, dir)
-	if err != nil {
-		s.unreadableBlobs(dir, err)
+	if d := digest.NewDigestFromEncoded(algorithm, path.Base(dir)); d.Validate() == nil {
+		s.findMisplaced(d, path.Join(dir, dataFile)) // the directory of two digits is left out
 		return
 	}
-	for _, entry := range entries {
+	for _, entry := range s.listBlobs(dir) {
 		d := digest.NewDigestFromEncoded(algorithm, entry.Name())
 		if d.Validate() != nil {
 			continue
@@ -72,16 +68,15 @@ func (s *scanner) scanFanOut(c *crew, algorithm digest.Algorithm, dir string) {
 	}
 }
 
-// unreadableBlobs remembers a directory whose blobs nobody can tell about. One
-// that is not a directory holds none.
-func (s *scanner) unreadableBlobs(dir string, err error) {
-	if isAbsent(err) {
-		return
+// listBlobs lists a directory of blobs; what is not a directory holds none.
+// Nothing is concluded from what it does not list: settleAbsence looks at every
+// blob that is needed by its own name.
+func (s *scanner) listBlobs(dir string) []fs.DirEntry {
+	entries, err := fs.ReadDir(s.fsys, dir)
+	if err != nil && !isAbsent(err) {
+		s.findAt(report.Unreadable, dir, err.Error())
 	}
-	s.findAt(report.Unreadable, dir, err.Error())
-	s.mu.Lock()
-	s.unreadable[dir] = err.Error()
-	s.mu.Unlock()
+	return entries
 }
 
 func (s *scanner) findMisplaced(d digest.Digest, name string) {
@@ -127,26 +122,38 @@ func (s *scanner) statBlob(d digest.Digest) *blob {
 	}
 }
 
-// blob looks a digest up among what was found. What lies in a directory that
-// could not be listed is unreadable, not absent.
+// settleAbsence looks once more for blobs that manifests name and that were not
+// found: pushed since their directory was listed, or in one that cannot be listed.
+func (s *scanner) settleAbsence(ctx context.Context) error {
+	absent := map[digest.Digest]bool{}
+	for _, file := range s.manifests {
+		for d := range file.names() {
+			if s.blobs[d.Digest] == nil {
+				absent[d.Digest] = true
+			}
+		}
+	}
+	c := s.crew(ctx)
+	for d := range absent {
+		c.do(func() { s.scanBlob(d) })
+	}
+	return c.wait()
+}
+
+// blob looks a digest up among what was found.
 func (s *scanner) blob(d digest.Digest) blob {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if b := s.blobs[d]; b != nil {
 		return *b
 	}
-	for dir, reason := range s.unreadable {
-		if strings.HasPrefix(BlobPath(d), dir+"/") {
-			return blob{problem: report.Unreadable, detail: reason}
-		}
-	}
 	return blob{problem: absent}
 }
 
 // pathOf is where a blob's bytes lie.
 func (s *scanner) pathOf(d digest.Digest) string {
-	if b := s.blob(d); b.path != "" {
-		return b.path
+	if b := s.blob(d); b.kept != "" {
+		return BlobPath(b.kept)
 	}
 	return BlobPath(d)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -24,7 +25,7 @@ func (s *scanner) settleBlobs(ctx context.Context) error {
 	var total int64
 	for d, b := range s.blobs {
 		_, differs := stated[d]
-		if b.problem == "" && !b.hashed && (s.opts.ReadData || differs || b.path != "") {
+		if b.problem == "" && !b.hashed && (s.opts.ReadData || differs || b.doubted || b.kept != "") {
 			todo = append(todo, d)
 			total += b.size
 		}
@@ -48,18 +49,14 @@ func (s *scanner) settleBlobs(ctx context.Context) error {
 }
 
 // statedSizes are the sizes in descriptors that differ from those of the blobs.
+// Where descriptors differ among each other, the largest counts.
 func (s *scanner) statedSizes() map[digest.Digest]int64 {
 	differ := map[digest.Digest]int64{}
 	for _, file := range s.manifests {
-		if file.manifest == nil {
-			continue
-		}
-		for _, list := range file.manifest.descriptors() {
-			for _, c := range list {
-				b := s.blobs[c.Digest]
-				if b != nil && b.problem == "" && c.Size >= 0 && c.Size != b.size {
-					differ[c.Digest] = c.Size
-				}
+		for c := range file.names() {
+			b := s.blobs[c.Digest]
+			if b != nil && b.problem == "" && c.Size >= 0 && c.Size != b.size {
+				differ[c.Digest] = max(differ[c.Digest], c.Size)
 			}
 		}
 	}
@@ -91,31 +88,41 @@ func (s *scanner) hashBlob(ctx context.Context, d digest.Digest, stated int64, r
 		return nil
 	}
 	defer f.Close()
-	hash := d.Algorithm().Hash()
-	buf := make([]byte, 1<<20)
-	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		n, err := f.Read(buf)
-		hash.Write(buf[:n])
-		read(n)
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			s.condemn(d, report.Unreadable, err.Error())
-			return nil
-		}
-	}
-	found := digest.NewDigest(d.Algorithm(), hash)
+	found, size, err := hash(ctx, f, d.Algorithm(), read)
 	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		s.condemn(d, report.Unreadable, err.Error())
 	case found == d:
 		s.markHashed(d)
-	case stated != 0 && stated != s.blob(d).size:
-		s.condemn(d, report.BlobTruncated, fmt.Sprintf("%d bytes of %d", s.blob(d).size, stated))
+	case stated != 0 && stated != size:
+		s.condemn(d, report.BlobTruncated, fmt.Sprintf("%d bytes of %d", size, stated))
 	default:
 		s.condemn(d, report.BlobCorrupt, "its bytes have the digest "+found.String())
 	}
 	return nil
+}
+
+// buffers are those that blobs are read into.
+var buffers = sync.Pool{New: func() any { return new([1 << 20]byte) }}
+
+// hash reads to the end and gives the digest and the number of bytes.
+func hash(ctx context.Context, r io.Reader, algorithm digest.Algorithm, read func(int)) (digest.Digest, int64, error) {
+	buf := buffers.Get().(*[1 << 20]byte)
+	defer buffers.Put(buf)
+	h, size := algorithm.Hash(), int64(0)
+	for ctx.Err() == nil {
+		n, err := r.Read(buf[:])
+		h.Write(buf[:n])
+		size += int64(n)
+		read(n)
+		if err == io.EOF {
+			return digest.NewDigest(algorithm, h), size, nil
+		}
+		if err != nil {
+			return "", size, err
+		}
+	}
+	return "", size, ctx.Err()
 }

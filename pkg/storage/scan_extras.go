@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"path"
@@ -8,22 +9,18 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
+	"github.com/seed-5b48bd9d/drydock/pkg/source"
 )
 
 // scanLayers reads a repository's layer links. No image needs them here: the
 // blobs are what counts. They say what a registry would refuse to serve.
-func (s *scanner) scanLayers(repository string, there bool) {
-	if !there {
-		return
-	}
+func (s *scanner) scanLayers(repository string) {
 	dir := path.Join(repositoryPath(repository), layersDir)
-	algorithms, _ := fs.ReadDir(s.fsys, dir)
-	for _, algorithm := range algorithms {
-		links, err := fs.ReadDir(s.fsys, path.Join(dir, algorithm.Name()))
-		if err != nil && !isAbsent(err) {
-			s.findAt(report.Unreadable, path.Join(dir, algorithm.Name()), err.Error())
+	for _, algorithm := range s.directories(repository, dir) {
+		if !digest.Algorithm(algorithm.Name()).Available() {
+			continue
 		}
-		for _, e := range links {
+		for _, e := range s.list(repository, path.Join(dir, algorithm.Name())) {
 			d := digest.NewDigestFromEncoded(digest.Algorithm(algorithm.Name()), e.Name())
 			if d.Validate() == nil {
 				s.scanLayerLink(repository, d)
@@ -58,32 +55,47 @@ func (s *scanner) scanLayerLink(repository string, d digest.Digest) {
 		s.find(f)
 	}
 	s.mu.Lock()
-	s.layerLinks[layerLink{repository, d}] = true
+	s.layerLinks[layerLink{repository, d}] = l.digest
 	s.mu.Unlock()
 }
 
-// scanUploads counts what interrupted uploads left.
-func (s *scanner) scanUploads(repository string, there bool) {
-	if !there {
-		return
-	}
+// scanUploads counts what interrupted uploads left. Alone, they make no repository.
+func (s *scanner) scanUploads(repository string, alone bool) {
 	dir := path.Join(repositoryPath(repository), uploadsDir)
 	var files, size int64
-	err := fs.WalkDir(s.fsys, dir, func(_ string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() {
-			return err
-		}
-		if info, err := e.Info(); err == nil {
-			files, size = files+1, size+info.Size()
+	_ = fs.WalkDir(s.fsys, dir, func(name string, e fs.DirEntry, err error) error {
+		switch {
+		case isAbsent(err): // an upload ended just now
+		case err != nil:
+			s.findAt(report.Unreadable, name, err.Error())
+		case e.Type().IsRegular():
+			if info, err := e.Info(); err == nil {
+				files, size = files+1, size+info.Size()
+			}
 		}
 		return nil
 	})
-	if err != nil && !isAbsent(err) {
-		s.findAt(report.Unreadable, dir, err.Error())
+	if files == 0 {
+		return
 	}
-	if files > 0 {
-		f := report.UploadsLeftover.New(fmt.Sprintf("%d files, %d bytes", files, size))
-		f.Path, f.Repository = dir, repository
-		s.find(f)
+	f := report.UploadsLeftover.New(fmt.Sprintf("%d files, %d bytes", files, size))
+	f.Path, f.Repository = dir, repository
+	if alone {
+		f.Detail += "; no repository is there"
 	}
+	s.find(f)
+}
+
+// lookAbove looks for what a pull-through cache keeps in the registry's root
+// directory: when to forget what. (distribution, registry/proxy)
+func (s *scanner) lookAbove(context.Context) error {
+	const schedule = "scheduler-state.json"
+	home, ok := s.fsys.(source.HomeFS)
+	if !ok {
+		return nil
+	}
+	if info, err := home.StatHome(schedule); err == nil && info.Mode().IsRegular() {
+		s.findAt(report.PullThroughCache, schedule, "it lies in the registry's root directory")
+	}
+	return nil
 }

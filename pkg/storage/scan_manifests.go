@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -29,30 +30,50 @@ type manifestFile struct {
 	problem  *Problem
 }
 
+// names gives everything that the manifest names, children first.
+func (f *manifestFile) names() iter.Seq[ocispec.Descriptor] {
+	return func(yield func(ocispec.Descriptor) bool) {
+		if f == nil || f.manifest == nil {
+			return
+		}
+		for _, list := range [][]ocispec.Descriptor{f.manifest.Manifests, f.manifest.Blobs} {
+			for _, d := range list {
+				if !yield(d) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // loadManifests reads every manifest that a tag, a revision or an index names.
+// A revision without a link was deleted, and nobody's.
 func (s *scanner) loadManifests(ctx context.Context) error {
-	s.addAliases()
 	c := s.crew(ctx)
 	roots := map[digest.Digest]bool{}
 	for _, r := range s.repositories {
-		for _, t := range append(r.Tags, r.Deleted...) {
-			roots[t.Digest] = true
-			roots[t.Candidate] = true
+		for _, tags := range [][]Tag{r.Tags, r.Deleted} {
+			for _, t := range tags {
+				roots[t.Digest], roots[t.Candidate] = true, true
+			}
 		}
-		for d := range r.revisions {
-			roots[d] = true
+		for d, l := range r.revisions {
+			if l.problem != absent {
+				roots[d] = true
+			}
 		}
 	}
 	delete(roots, "")
 	for d := range roots {
-		c.do(func() { s.loadManifest(c, d, "") })
+		c.do(func() { s.loadManifest(c, d) })
 	}
 	return c.wait()
 }
 
-// loadManifest reads a manifest and then what it names. The media type is what
-// a parent's descriptor states, for a content that states none.
-func (s *scanner) loadManifest(c *crew, d digest.Digest, stated string) {
+// loadManifest reads a manifest and then what it names. What a parent's
+// descriptor says of its type plays no part: a manifest may have many parents,
+// and none of them is asked when a registry serves it.
+func (s *scanner) loadManifest(c *crew, d digest.Digest) {
 	s.mu.Lock()
 	if s.manifests[d] != nil {
 		s.mu.Unlock()
@@ -67,7 +88,7 @@ func (s *scanner) loadManifest(c *crew, d digest.Digest, stated string) {
 		file.problem = problem
 		return
 	}
-	m, err := ParseManifest(content, d, stated)
+	m, err := ParseManifest(content, d, "")
 	if err != nil {
 		file.problem = &Problem{Digest: d, Code: report.ManifestInvalid, Path: BlobPath(d), Detail: err.Error()}
 		return
@@ -77,7 +98,7 @@ func (s *scanner) loadManifest(c *crew, d digest.Digest, stated string) {
 		m.Raw = content
 	}
 	for _, child := range m.Manifests {
-		c.do(func() { s.loadManifest(c, child.Digest, child.MediaType) })
+		c.do(func() { s.loadManifest(c, child.Digest) })
 	}
 }
 
@@ -87,7 +108,12 @@ func (s *scanner) readBlob(d digest.Digest, most int64) ([]byte, *Problem) {
 	fail := func(code report.Code, detail string) ([]byte, *Problem) {
 		return nil, &Problem{Digest: d, Code: code, Path: BlobPath(d), Detail: detail}
 	}
-	switch b := s.blob(d); {
+	b := s.blob(d)
+	if b.problem == absent {
+		s.scanBlob(d) // it may be new, or in a directory that cannot be listed
+		b = s.blob(d)
+	}
+	switch {
 	case b.problem == absent:
 		return fail(report.ManifestMissing, "")
 	case b.problem == report.BlobEmpty:
@@ -98,8 +124,11 @@ func (s *scanner) readBlob(d digest.Digest, most int64) ([]byte, *Problem) {
 		return fail(report.ManifestTooLarge, fmt.Sprintf("%d bytes, at most %d are read", b.size, most))
 	}
 	f, err := s.fsys.Open(s.pathOf(d))
-	if err != nil {
-		return fail(report.Unreadable, err.Error())
+	switch code := openProblem(err, report.BlobNotAFile); {
+	case err != nil && code == absent:
+		return fail(report.ManifestMissing, "it went away during the scan")
+	case err != nil:
+		return fail(code, err.Error())
 	}
 	defer f.Close()
 	content, err := io.ReadAll(io.LimitReader(f, most+1))
@@ -119,6 +148,14 @@ func (s *scanner) markHashed(d digest.Digest) {
 	s.mu.Lock()
 	s.blobs[d].hashed = true
 	s.mu.Unlock()
+}
+
+func (s *scanner) doubt(d digest.Digest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.blobs[d]; b != nil {
+		b.doubted = true
+	}
 }
 
 // loadConfigs reads the configs of images for their platforms, each once.
@@ -144,13 +181,13 @@ func (s *scanner) loadConfigs(ctx context.Context) error {
 	return c.wait()
 }
 
-// loadConfig gives nil where a config names no platform. What is wrong with
-// its bytes is noted as of any blob.
+// loadConfig gives nil where a config names no platform, or cannot be read. What
+// is wrong with its bytes is for settleBlobs to say, as of any blob.
 func (s *scanner) loadConfig(d digest.Digest) *ocispec.Platform {
 	content, problem := s.readBlob(d, maxConfig)
 	if problem != nil {
-		if problem.Code == report.ManifestDamaged && s.blob(d).problem == "" {
-			s.condemn(d, report.BlobCorrupt, problem.Detail)
+		if problem.Code != report.ManifestTooLarge {
+			s.doubt(d)
 		}
 		return nil
 	}

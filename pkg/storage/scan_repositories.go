@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -41,15 +42,14 @@ func (s *scanner) walk(c *crew, name string) {
 	for _, e := range entries {
 		kinds[e.Name()] = true
 	}
-	switch {
-	case kinds[manifestsDir]:
+	if kinds[manifestsDir] {
 		c.do(func() { s.scanRepository(c, name) })
-	case kinds[uploadsDir] && s.opts.Thorough && !kinds[layersDir]:
-		s.findAt(report.UploadsLeftover, repositoryPath(name), "nothing else is there: no repository")
 	}
-	if s.opts.Thorough {
-		c.do(func() { s.scanUploads(name, kinds[uploadsDir]) })
-		c.do(func() { s.scanLayers(name, kinds[layersDir]) })
+	if s.opts.Thorough && kinds[uploadsDir] {
+		c.do(func() { s.scanUploads(name, !kinds[manifestsDir]) })
+	}
+	if s.opts.Thorough && kinds[layersDir] && ValidRepository(name) {
+		c.do(func() { s.scanLayers(name) })
 	}
 	s.walkBelow(c, name, entries)
 }
@@ -112,27 +112,57 @@ func (s *scanner) scanRepository(c *crew, name string) {
 	s.mu.Unlock()
 	s.scanTags(c, r)
 	s.scanRevisions(c, r)
-	s.scanAliases(c, r)
 }
 
 // list lists a directory of a repository; one that is absent is empty.
-func (s *scanner) list(r *Repository, dir string) []fs.DirEntry {
+func (s *scanner) list(repository, dir string) []fs.DirEntry {
 	entries, err := fs.ReadDir(s.fsys, dir)
-	if err != nil && !isAbsent(err) {
-		f := report.Unreadable.New(err.Error())
-		f.Path, f.Repository = dir, r.Name
-		s.find(f)
+	code := report.Unreadable
+	if isAbsent(err) && s.leadsNowhere(dir) {
+		entries, err = fs.ReadDir(s.fsys, dir) // it may have come just now
+		code = report.RepositoryLoop
 	}
-	return entries
+	if err == nil || (isAbsent(err) && code == report.Unreadable) {
+		return entries
+	}
+	f := code.New(err.Error())
+	f.Path, f.Repository = dir, repository
+	s.find(f)
+	s.mu.Lock()
+	s.unlisted[dir] = true
+	s.mu.Unlock()
+	return nil
+}
+
+// hidden tells whether a path lies in a directory that could not be listed, so
+// that not having seen it says nothing.
+func (s *scanner) hidden(name string) bool {
+	if len(s.unlisted) == 0 {
+		return false
+	}
+	for ; name != "."; name = path.Dir(name) {
+		if s.unlisted[name] {
+			return true
+		}
+	}
+	return false
+}
+
+// directories lists the directories in one of a repository's, without what
+// file systems leave in it.
+func (s *scanner) directories(repository, dir string) []fs.DirEntry {
+	return slices.DeleteFunc(s.list(repository, dir), func(e fs.DirEntry) bool {
+		return noise(e.Name()) || !(e.IsDir() || e.Type()&fs.ModeSymlink != 0)
+	})
 }
 
 func (s *scanner) scanRevisions(c *crew, r *Repository) {
 	dir := path.Join(repositoryPath(r.Name), revisionsDir)
-	for _, algorithm := range s.list(r, dir) {
+	for _, algorithm := range s.directories(r.Name, dir) {
 		if !digest.Algorithm(algorithm.Name()).Available() {
 			continue
 		}
-		revisions := s.list(r, path.Join(dir, algorithm.Name()))
+		revisions := s.list(r.Name, path.Join(dir, algorithm.Name()))
 		for batch := range slices.Chunk(revisions, batchSize) {
 			c.do(func() {
 				for _, e := range batch {
@@ -153,7 +183,7 @@ const batchSize = 32
 // scanRevision reads the link that makes a manifest the repository's own.
 func (s *scanner) scanRevision(r *Repository, d digest.Digest) {
 	name := revisionLinkPath(r.Name, d)
-	l := readLink(s.fsys, name)
+	l := s.readLink(name)
 	switch {
 	case l.problem == absent && s.opts.Thorough:
 		s.findLeftovers(r, path.Dir(name))
@@ -168,6 +198,38 @@ func (s *scanner) scanRevision(r *Repository, d digest.Digest) {
 	s.mu.Lock()
 	r.revisions[d] = l
 	s.mu.Unlock()
+}
+
+// settleRevisions looks at the revisions that tags name and no directory
+// listed: pushed since, or in a directory that cannot be listed.
+func (s *scanner) settleRevisions(ctx context.Context) error {
+	c := s.crew(ctx)
+	for _, r := range s.repositories {
+		unseen := map[digest.Digest]bool{}
+		for _, t := range r.Tags {
+			if _, seen := r.revisions[t.Digest]; !seen && t.Digest != "" {
+				unseen[t.Digest] = true
+			}
+		}
+		for d := range unseen {
+			c.do(func() { s.scanRevision(r, d) })
+		}
+	}
+	return c.wait()
+}
+
+// readLink is as the function is, and tells a link that is out of reach from
+// one that is absent.
+func (s *scanner) readLink(name string) link {
+	l := readLink(s.fsys, name)
+	if l.problem != absent || !s.leadsNowhere(name) {
+		return l
+	}
+	l = readLink(s.fsys, name) // it may have come just now
+	if l.problem == absent {
+		l.problem = report.LinkNotAFile
+	}
+	return l
 }
 
 func (s *scanner) findPadded(repository, tag, name string) {

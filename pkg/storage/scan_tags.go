@@ -15,8 +15,8 @@ import (
 // scanTags reads the links of all tags of a repository.
 func (s *scanner) scanTags(c *crew, r *Repository) {
 	dir := path.Join(repositoryPath(r.Name), tagsDir)
-	tags := slices.DeleteFunc(s.list(r, dir), func(e fs.DirEntry) bool {
-		return noise(e.Name()) || !(e.IsDir() || e.Type()&fs.ModeSymlink != 0)
+	tags := slices.DeleteFunc(s.list(r.Name, dir), func(e fs.DirEntry) bool {
+		return noise(e.Name()) || (e.Type().IsRegular() && !ValidTag(e.Name()))
 	})
 	for batch := range slices.Chunk(tags, batchSize) {
 		c.do(func() {
@@ -35,7 +35,7 @@ func (s *scanner) scanTag(r *Repository, name string) {
 		return
 	}
 	where := tagLinkPath(r.Name, name)
-	l := readLink(s.fsys, where)
+	l := s.readLink(where)
 	if l.padded {
 		s.findPadded(r.Name, name, where)
 	}
@@ -58,12 +58,15 @@ func (s *scanner) scanTag(r *Repository, name string) {
 }
 
 // candidate is the one digest that a tag's history names, if it is one. The
-// history is a directory of links, one for each manifest the tag ever named.
+// history is a directory of links, one for each manifest the tag ever named. One
+// that cannot be read offers none; the tag's own link has a finding already.
 func (s *scanner) candidate(r *Repository, tag string) digest.Digest {
 	var found digest.Digest
 	dir := path.Join(tagPath(r.Name, tag), indexDir)
-	for _, algorithm := range s.list(r, dir) {
-		for _, e := range s.list(r, path.Join(dir, algorithm.Name())) {
+	algorithms, _ := fs.ReadDir(s.fsys, dir)
+	for _, algorithm := range algorithms {
+		digests, _ := fs.ReadDir(s.fsys, path.Join(dir, algorithm.Name()))
+		for _, e := range digests {
 			d := digest.NewDigestFromEncoded(digest.Algorithm(algorithm.Name()), e.Name())
 			if d.Validate() != nil {
 				continue
@@ -79,8 +82,10 @@ func (s *scanner) candidate(r *Repository, tag string) digest.Digest {
 
 // findLeftovers names what an interrupted write left beside a link.
 // distribution 3.1 and later write "link.<uuid>.tmp" first, then rename it.
+// Where the directory cannot be listed, only leftovers are lost.
 func (s *scanner) findLeftovers(r *Repository, dir string) {
-	for _, e := range s.list(r, dir) {
+	entries, _ := fs.ReadDir(s.fsys, dir)
+	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), linkFile+".") {
 			f := report.LinkLeftover.New("")
 			f.Repository, f.Path = r.Name, path.Join(dir, e.Name())
