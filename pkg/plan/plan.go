@@ -102,7 +102,7 @@ func New(x *storage.Index, rules Rules) (*Plan, error) {
 		p.mapTargets(rules.Target)
 	}
 	p.sort()
-	p.Findings = p.findings(x, &rules)
+	p.gatherFindings(x, &rules)
 	if n := p.incomplete(); rules.Incomplete == Fail && n > 0 {
 		return p, fmt.Errorf("%w: %d of %d", ErrIncomplete, n, n+len(p.Images))
 	}
@@ -133,30 +133,6 @@ func (p *Plan) sort() {
 	slices.SortStableFunc(p.LeftOut, func(a, b LeftOut) int { return a.Source.Compare(b.Source) })
 }
 
-// findings picks those that are about chosen images or about the tree, and
-// adds what the plan itself found.
-func (p *Plan) findings(x *storage.Index, rules *Rules) []report.Finding {
-	chosen := map[string]bool{}
-	for _, i := range p.Images {
-		chosen[i.Source.String()] = true
-	}
-	for _, l := range p.LeftOut {
-		chosen[l.Source.String()] = true
-	}
-	found := p.Findings
-	for _, f := range x.Findings() {
-		switch {
-		case f.Tag != "" && chosen[report.Name(f.Repository, f.Tag, "")],
-			f.Tag == "" && f.Digest == "" && rules.concerns(f.Repository),
-			f.Tag == "" && f.Digest != "" && f.Repository == "",
-			f.Tag == "" && chosen[report.Name(f.Repository, "", f.Digest)]:
-			found = append(found, f)
-		}
-	}
-	report.SortFindings(found)
-	return slices.Compact(found)
-}
-
 // Whole tells whether everything that was chosen is in Images, and nothing of
 // the tree that might hold images was passed over.
 func (p *Plan) Whole() bool {
@@ -164,6 +140,14 @@ func (p *Plan) Whole() bool {
 		return false
 	}
 	return !slices.ContainsFunc(p.Findings, func(f report.Finding) bool { return f.Level == report.Skip })
+}
+
+// Overlooked tells whether something could not be read or named, so that there
+// may be images that are not in the plan at all.
+func (p *Plan) Overlooked() bool {
+	return slices.ContainsFunc(p.Findings, func(f report.Finding) bool {
+		return f.Level == report.Skip && (f.Code == report.Unreadable || (f.Tag == "" && f.Digest == ""))
+	})
 }
 
 // Bytes is the size of all blobs of the plan's images, each once.

@@ -2,12 +2,14 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
+	"github.com/seed-5b48bd9d/drydock/pkg/storage"
 )
 
 // Rules say what is chosen, and where it goes. The zero value chooses every
@@ -43,9 +45,14 @@ func (r *Rules) Check() error {
 	}
 	switch r.Incomplete {
 	case "", SkipIncomplete, TrimIncomplete, Fail:
-		return nil
+	default:
+		return fmt.Errorf("bad value %q for incomplete: want skip, trim or fail", r.Incomplete)
 	}
-	return fmt.Errorf("bad value %q for incomplete: want skip, trim or fail", r.Incomplete)
+	if r.Target != nil && r.Target.Project != "" && !storage.ValidRepository(r.Target.Project) {
+		return report.WithHint(fmt.Errorf("bad project %q", r.Target.Project),
+			"a project is made of lower-case letters and digits, separated by single . _ or -")
+	}
+	return nil
 }
 
 // wants tells whether an image passes the globs.
@@ -53,15 +60,42 @@ func (r *Rules) wants(ref Reference) bool {
 	return (len(r.Include) == 0 || matchAny(r.Include, ref)) && !matchAny(r.Exclude, ref)
 }
 
-// concerns tells whether a finding about a repository as a whole, or about the
-// tree, is about what was asked for.
-func (r *Rules) concerns(repository string) bool {
-	if repository == "" || len(r.Include) == 0 {
+// concerns tells whether a finding that is about no one image may be about one
+// that was asked for. A directory that cannot be read hides what is below it.
+func (r *Rules) concerns(f report.Finding) bool {
+	if f.Repository == "" {
 		return true
 	}
-	for _, pattern := range r.Include {
-		name, _, _ := strings.Cut(pattern, ":")
-		if Match(name, Reference{Repository: repository}) {
+	whole := strings.HasSuffix(f.Path, "/"+f.Repository) // the directory, with all that is below
+	if !whole && matchAny(r.Exclude, Reference{Repository: f.Repository}) {
+		return false
+	}
+	return len(r.Include) == 0 || slices.ContainsFunc(r.Include, func(pattern string) bool {
+		return reaches(pattern, f.Repository)
+	})
+}
+
+// reaches tells whether a pattern may fit images of a repository or of those
+// below it. In doubt it does.
+func reaches(pattern, repository string) bool {
+	name := pattern
+	if at := strings.IndexAny(pattern, ":@"); at >= 0 {
+		name = pattern[:at]
+	}
+	if !doublestar.ValidatePattern(expand(name)) {
+		return true // cut in the middle of a {…}
+	}
+	// A wildcard in the last component may stand for the colon and the tag as well.
+	last := name[strings.LastIndex(name, "/")+1:]
+	if at := strings.IndexAny(last, `*?[{\`); at >= 0 && Match(strings.TrimSuffix(name, last[at:])+"**", Reference{Repository: repository}) {
+		return true
+	}
+	for at, c := range name + "/" {
+		if c != '/' {
+			continue
+		}
+		above := name[:at]
+		if !doublestar.ValidatePattern(expand(above)) || Match(above, Reference{Repository: repository}) {
 			return true
 		}
 	}
@@ -86,14 +120,18 @@ func Match(pattern string, ref Reference) bool {
 		doublestar.MatchUnvalidated(pattern, ref.Repository)
 }
 
-// expand rewrites a ** that shares its component with other characters, which
-// doublestar would take for a single *.
+// expand rewrites what doublestar would take otherwise: a ** that shares its
+// component with other characters, for a single *; and one at the end, for
+// nothing at all, so that "library/**" would fit the repository library.
 func expand(pattern string) string {
 	parts := strings.Split(pattern, "/")
 	for i, part := range parts {
 		if part != "**" && strings.Contains(part, "**") {
 			parts[i] = strings.ReplaceAll(part, "**", "{*,*/**/*}")
 		}
+	}
+	if last := len(parts) - 1; last > 0 && parts[last] == "**" {
+		parts = append(parts, "*")
 	}
 	return strings.Join(parts, "/")
 }

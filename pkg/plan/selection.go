@@ -2,7 +2,6 @@ package plan
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
@@ -17,8 +16,10 @@ type selection struct {
 	r     *storage.Repository
 	rules *Rules
 
+	there     map[digest.Digest]bool // the repository's manifests, and what its indexes name
 	bySubject map[digest.Digest][]*storage.Manifest
 	byScheme  map[digest.Digest][]storage.Tag // tags named after what they refer to
+	subjects  map[digest.Digest]digest.Digest // of manifests that refer to others
 	chosen    map[string]bool                 // names of references
 	choices   []choice
 }
@@ -29,39 +30,31 @@ type choice struct {
 	subject digest.Digest
 }
 
-// referrerTag is how cosign names the tags of signatures, attestations and
-// SBOMs after their subject, and how clients name the list of referrers where
-// a registry keeps none (OCI distribution spec 1.1, referrers tag schema).
-var referrerTag = regexp.MustCompile(`^(sha256|sha384|sha512)-([0-9a-f]{64,128})(?:\..+)?$`)
-
-// referrerOf gives the digest a tag is named after, or "".
-func referrerOf(tag string) digest.Digest {
-	parts := referrerTag.FindStringSubmatch(tag)
-	if parts == nil {
-		return ""
-	}
-	d := digest.NewDigestFromEncoded(digest.Algorithm(parts[1]), parts[2])
-	if d.Validate() != nil {
-		return ""
-	}
-	return d
-}
-
 func newSelection(x *storage.Index, r *storage.Repository, rules *Rules) *selection {
 	s := &selection{
 		x: x, r: r, rules: rules,
+		there:     map[digest.Digest]bool{},
 		bySubject: map[digest.Digest][]*storage.Manifest{},
 		byScheme:  map[digest.Digest][]storage.Tag{},
+		subjects:  map[digest.Digest]digest.Digest{},
 		chosen:    map[string]bool{},
 	}
 	for _, m := range r.Manifests {
+		s.there[m.Digest] = true
+		for _, child := range m.Manifests {
+			s.there[child.Digest] = true
+		}
 		if m.Subject != nil {
 			s.bySubject[m.Subject.Digest] = append(s.bySubject[m.Subject.Digest], m)
+			s.subjects[m.Digest] = m.Subject.Digest
 		}
 	}
 	for _, t := range s.tags() {
-		if d := referrerOf(t.Name); d != "" && x.Manifest(d) != nil {
+		if d := s.schemeSubject(t); d != "" {
 			s.byScheme[d] = append(s.byScheme[d], t)
+			if s.subjects[t.Digest] == "" {
+				s.subjects[t.Digest] = d
+			}
 		}
 	}
 	return s
@@ -100,25 +93,29 @@ func (s *selection) choose() []choice {
 }
 
 // newest gives the tags that pass the globs and the times. A tag named after a
-// subject that is there is not counted among the newest: it goes with its subject.
+// subject that is there is not counted among the newest: it goes with its
+// subject. Nor is a broken one of unknown age: nobody can say that it is old.
 func (s *selection) newest() []storage.Tag {
-	var tags []storage.Tag
+	var counted, others []storage.Tag
 	for _, t := range s.tags() {
-		if !s.rules.wants(s.reference(t)) || (!s.rules.Since.IsZero() && t.Updated.Before(s.rules.Since)) {
-			continue
+		ageless := t.Problem != nil && t.Updated.IsZero()
+		switch {
+		case !s.rules.wants(s.reference(t)):
+		case ageless:
+			others = append(others, t)
+		case t.Updated.Before(s.rules.Since):
+		case s.rules.Latest > 0 && s.schemeSubject(t) != "":
+		default:
+			counted = append(counted, t)
 		}
-		if s.rules.Latest > 0 && s.x.Manifest(referrerOf(t.Name)) != nil {
-			continue
-		}
-		tags = append(tags, t)
 	}
-	if s.rules.Latest > 0 && len(tags) > s.rules.Latest {
-		slices.SortStableFunc(tags, func(a, b storage.Tag) int {
+	if s.rules.Latest > 0 && len(counted) > s.rules.Latest {
+		slices.SortStableFunc(counted, func(a, b storage.Tag) int {
 			return cmp.Or(b.Updated.Compare(a.Updated), cmp.Compare(a.Name, b.Name))
 		})
-		tags = tags[:s.rules.Latest]
+		counted = counted[:s.rules.Latest]
 	}
-	return tags
+	return append(counted, others...)
 }
 
 func (s *selection) reference(t storage.Tag) Reference {
@@ -132,8 +129,8 @@ func (s *selection) take(t storage.Tag) {
 	}
 	s.chosen[ref.String()] = true
 	c := choice{tag: t, subject: referrerOf(t.Name)}
-	if m := s.x.Manifest(t.Digest); c.subject == "" && m != nil && m.Subject != nil {
-		c.subject = m.Subject.Digest
+	if m := s.x.Manifest(t.Digest); m != nil && (c.subject == "" || c.subject == t.Digest) {
+		c.subject = s.subjects[t.Digest]
 	}
 	s.choices = append(s.choices, c)
 }
@@ -146,59 +143,6 @@ func (s *selection) takeManifest(m *storage.Manifest) {
 	}
 }
 
-// addReferrers takes what refers to a choice, to what it holds, or to another
-// referrer. Only an exclusion keeps a referrer out: it need not be asked for.
-// One that a choice holds already need not go by its digest as well.
-func (s *selection) addReferrers() {
-	held := map[digest.Digest]bool{}
-	for i := 0; i < len(s.choices); i++ { // grows as referrers are found
-		manifests := s.x.Closure(s.choices[i].tag.Digest).Manifests
-		for _, m := range manifests {
-			held[m.Digest] = true
-			for _, t := range s.byScheme[m.Digest] {
-				if !matchAny(s.rules.Exclude, s.reference(t)) {
-					s.take(t)
-				}
-			}
-		}
-	}
-	for i := 0; i < len(s.choices); i++ {
-		for _, m := range s.x.Closure(s.choices[i].tag.Digest).Manifests {
-			for _, referrer := range s.bySubject[m.Digest] {
-				t := storage.Tag{Digest: referrer.Digest}
-				if !held[referrer.Digest] && !matchAny(s.rules.Exclude, s.reference(t)) {
-					held[referrer.Digest] = true
-					s.take(t)
-				}
-			}
-		}
-	}
-}
-
-// dropReferrers leaves out what refers to a choice.
-func (s *selection) dropReferrers() {
-	held := map[digest.Digest]bool{}
-	for _, c := range s.choices {
-		for _, m := range s.x.Closure(c.tag.Digest).Manifests {
-			held[m.Digest] = true
-		}
-	}
-	s.choices = slices.DeleteFunc(s.choices, func(c choice) bool { return held[c.subject] })
-}
-
-// depth counts the images that one refers to, one through the other.
-func (s *selection) depth(subject digest.Digest) int {
-	n := 0
-	for m := s.x.Manifest(subject); m != nil; m = s.x.Manifest(subject) {
-		n++
-		if m.Subject == nil {
-			break
-		}
-		subject = m.Subject.Digest
-	}
-	return n
-}
-
 // image makes a choice into images to carry, or says why it is left out.
 func (s *selection) image(c choice) ([]Image, *LeftOut) {
 	if c.tag.Name == "" {
@@ -208,7 +152,7 @@ func (s *selection) image(c choice) ([]Image, *LeftOut) {
 		Source:  s.reference(c.tag),
 		Updated: c.tag.Updated,
 		Subject: c.subject,
-		Depth:   s.depth(c.subject),
+		Depth:   s.depth(c.tag.Digest, c.subject),
 	}
 	if c.tag.Problem != nil {
 		if !s.rules.Recover || c.tag.Candidate == "" {
@@ -223,7 +167,7 @@ func (s *selection) image(c choice) ([]Image, *LeftOut) {
 	}
 	if s.rules.Incomplete == TrimIncomplete {
 		if trimmed := s.trim(i); trimmed != nil {
-			return append(s.wholeChildren(i), *trimmed), nil
+			return []Image{*trimmed}, nil
 		}
 	}
 	return s.wholeChildren(i), s.leaveOut(i, closure.Problems...)

@@ -25,10 +25,15 @@ type Rewrite struct{ From, To string }
 // in its place.
 func ParseRewrite(s string) (Rewrite, error) {
 	from, to, ok := strings.Cut(s, "=")
-	if !ok || (from == "" && to == "") {
-		return Rewrite{}, report.WithHint(fmt.Errorf("bad rewrite %q", s), "write FROM=TO, such as old/team=team")
+	w := Rewrite{From: strings.Trim(from, "/"), To: strings.Trim(to, "/")}
+	if !ok || w == (Rewrite{}) || !validOrEmpty(w.From) || !validOrEmpty(w.To) {
+		return Rewrite{}, report.WithHint(fmt.Errorf("bad rewrite %q", s), "write FROM=TO, both leading components of repositories, such as old/team=team")
 	}
-	return Rewrite{From: strings.Trim(from, "/"), To: strings.Trim(to, "/")}, nil
+	return w, nil
+}
+
+func validOrEmpty(repository string) bool {
+	return repository == "" || storage.ValidRepository(repository)
 }
 
 func (w Rewrite) apply(repository string) (string, bool) {
@@ -64,10 +69,7 @@ func (t *Target) Repository(source string) string {
 // and how long a repository's path may be, the project included.
 var projectGrammar = regexp.MustCompile(`^[a-z0-9]+(?:[._-][a-z0-9]+)*$`)
 
-const (
-	maxProject          = 255 // characters
-	maxHarborRepository = 245 // characters
-)
+const maxHarborRepository = 245 // characters
 
 // refuses says why the target cannot take a repository's name, or "".
 func (t *Target) refuses(repository string) string {
@@ -84,7 +86,7 @@ func (t *Target) refuses(repository string) string {
 	switch {
 	case !nested:
 		return "Harbor keeps repositories in projects: project/repository"
-	case len(project) > maxProject || !projectGrammar.MatchString(project):
+	case !projectGrammar.MatchString(project):
 		return fmt.Sprintf("%q is no name for a Harbor project: lower-case letters and digits, separated by single . _ or -", project)
 	case len(repository) > maxHarborRepository:
 		return fmt.Sprintf("%d characters; Harbor takes %d, the project included", len(repository), maxHarborRepository)
@@ -112,9 +114,7 @@ func (p *Plan) mapTargets(t *Target) {
 }
 
 func (p *Plan) refuse(i Image, code report.Code, detail string) {
-	f := code.New(detail)
-	f.Repository, f.Tag, f.Digest = i.Source.Repository, i.Source.Tag, i.Source.Digest.String()
-	p.Findings = append(p.Findings, f)
+	p.find(i, code, detail)
 	p.LeftOut = append(p.LeftOut, LeftOut{Image: i, Code: code, Reason: detail})
 }
 

@@ -1,8 +1,6 @@
 package plan
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -38,7 +36,8 @@ func (s *selection) trim(i Image) *Image {
 }
 
 // cut makes the new index, and those inside it, into t. It gives the new
-// descriptor, the old one of an index that is whole, or nil where nothing is left.
+// descriptor, the old one of an index that is whole, or nil where nothing is
+// left. An index that lacks a blob of its own, as build caches have, is not cut.
 func (s *selection) cut(d digest.Digest, t *Trim) *ocispec.Descriptor {
 	m := s.x.Manifest(d)
 	if m == nil {
@@ -47,24 +46,45 @@ func (s *selection) cut(d digest.Digest, t *Trim) *ocispec.Descriptor {
 	if s.x.Closure(d).Whole() {
 		return &m.Descriptor
 	}
-	if !storage.IsIndex(m.MediaType) || m.Raw == nil {
+	if !storage.IsIndex(m.MediaType) || m.Raw == nil || s.lacksBlob(m) {
 		return nil
 	}
-	left := 0
+	kept := map[digest.Digest]bool{}
 	content, err := cutManifests(m.Raw, func(child digest.Digest) *ocispec.Descriptor {
-		kept := s.cut(child, t)
-		if kept != nil {
-			left++
+		if slices.ContainsFunc(m.Blobs, func(b ocispec.Descriptor) bool { return b.Digest == child }) {
+			return &ocispec.Descriptor{Digest: child}
 		}
-		return kept
+		left := s.cut(child, t)
+		if left != nil {
+			kept[left.Digest] = true
+		}
+		return left
 	})
-	if err != nil || left == 0 {
+	if err != nil || len(kept) == 0 {
 		return nil
 	}
 	cut := m.Descriptor
 	cut.Digest, cut.Size = d.Algorithm().FromBytes(content), int64(len(content))
+	if !namesOnly(content, cut, kept) {
+		return nil
+	}
 	t.Contents[cut.Digest] = content
 	return &cut
+}
+
+// lacksBlob tells whether one of the manifest's own blobs cannot be had.
+func (s *selection) lacksBlob(m *storage.Manifest) bool {
+	problems := s.x.Closure(m.Digest).Problems
+	return slices.ContainsFunc(m.Blobs, func(b ocispec.Descriptor) bool {
+		return slices.ContainsFunc(problems, func(p storage.Problem) bool { return p.Digest == b.Digest })
+	})
+}
+
+// namesOnly reads a cut index as everyone else will, and holds its children
+// against those that were kept: JSON has ways to say things twice.
+func namesOnly(content []byte, as ocispec.Descriptor, kept map[digest.Digest]bool) bool {
+	m, err := storage.ParseManifest(content, as.Digest, as.MediaType)
+	return err == nil && !slices.ContainsFunc(m.Manifests, func(c ocispec.Descriptor) bool { return !kept[c.Digest] })
 }
 
 // gather collects what a cut index needs: like storage.Closure, with the new
@@ -76,6 +96,12 @@ func (s *selection) gather(d ocispec.Descriptor, t *Trim, c *storage.Closure, se
 		if m, err := storage.ParseManifest(content, d.Digest, d.MediaType); err == nil {
 			for _, child := range m.Manifests {
 				s.gather(child, t, part, map[digest.Digest]bool{})
+			}
+			for _, b := range m.Blobs {
+				if size, ok := s.x.Blob(b.Digest); ok {
+					b.Size = size
+					part.Blobs = append(part.Blobs, b)
+				}
 			}
 		}
 		part.Manifests = append(part.Manifests, d)
@@ -99,7 +125,8 @@ func (s *selection) gather(d ocispec.Descriptor, t *Trim, c *storage.Closure, se
 }
 
 // wholeChildren are those images in an incomplete index that are whole: each
-// goes under its own digest, so that nothing is lost that can be had.
+// goes under its own digest, so that nothing is lost that can be had. Only an
+// exclusion keeps one out.
 func (s *selection) wholeChildren(i Image) []Image {
 	m := s.x.Manifest(i.Source.Digest)
 	if m == nil {
@@ -110,7 +137,7 @@ func (s *selection) wholeChildren(i Image) []Image {
 		own := Image{Source: Reference{Repository: s.r.Name, Digest: child.Digest}, Depth: i.Depth}
 		closure := s.x.Closure(child.Digest)
 		switch {
-		case s.chosen[own.Source.String()] || !s.rules.wantsPart(own.Source):
+		case s.chosen[own.Source.String()] || matchAny(s.rules.Exclude, own.Source):
 		case closure.Whole():
 			s.chosen[own.Source.String()] = true
 			s.fill(&own, closure)
@@ -121,10 +148,6 @@ func (s *selection) wholeChildren(i Image) []Image {
 	}
 	return whole
 }
-
-// wantsPart tells whether a part of a chosen image may go on its own: only an
-// exclusion keeps it out.
-func (r *Rules) wantsPart(ref Reference) bool { return !matchAny(r.Exclude, ref) }
 
 // describe puts an image's problems into a line.
 func describe(problems []storage.Problem) string {
@@ -152,92 +175,4 @@ func describe(problems []storage.Problem) string {
 		parts = append(parts, part)
 	}
 	return strings.Join(parts, "; ")
-}
-
-// cutManifests rewrites the "manifests" of an index: keep says of each child
-// what becomes of it, nil for gone. All other bytes stay as they are.
-func cutManifests(index []byte, keep func(digest.Digest) *ocispec.Descriptor) ([]byte, error) {
-	from, to, err := valueOf(index, "manifests")
-	if err != nil {
-		return nil, err
-	}
-	dec := json.NewDecoder(bytes.NewReader(index[from:to]))
-	if _, err := dec.Token(); err != nil {
-		return nil, err
-	}
-	out := append([]byte{}, index[:from+1]...)
-	end, first := dec.InputOffset(), true
-	for dec.More() {
-		var element json.RawMessage
-		if err := dec.Decode(&element); err != nil {
-			return nil, err
-		}
-		before := index[from+int(end) : from+int(dec.InputOffset())-len(element)] // comma and blanks
-		end = dec.InputOffset()
-		kept, err := cutElement(element, keep)
-		if err != nil {
-			return nil, err
-		}
-		if kept == nil {
-			continue
-		}
-		if first {
-			before = bytes.TrimPrefix(bytes.TrimLeft(before, " \t\r\n"), []byte(","))
-		}
-		out, first = append(append(out, before...), kept...), false
-	}
-	return append(out, index[from+int(end):]...), nil
-}
-
-func cutElement(element []byte, keep func(digest.Digest) *ocispec.Descriptor) ([]byte, error) {
-	var was ocispec.Descriptor
-	if err := json.Unmarshal(element, &was); err != nil {
-		return nil, err
-	}
-	is := keep(was.Digest)
-	if is == nil || is.Digest == was.Digest {
-		if is == nil {
-			return nil, nil
-		}
-		return element, nil
-	}
-	for key, value := range map[string]any{"digest": is.Digest, "size": is.Size} {
-		from, to, err := valueOf(element, key)
-		if err != nil {
-			return nil, err
-		}
-		text, err := json.Marshal(value)
-		if err != nil {
-			return nil, err
-		}
-		element = slices.Concat(element[:from], text, element[to:])
-	}
-	return element, nil
-}
-
-// valueOf finds where the value of a key of a JSON object stands.
-func valueOf(object []byte, key string) (from, to int, err error) {
-	dec := json.NewDecoder(bytes.NewReader(object))
-	if _, err := dec.Token(); err != nil {
-		return 0, 0, err
-	}
-	found := false
-	for dec.More() {
-		name, err := dec.Token()
-		if err != nil {
-			return 0, 0, err
-		}
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return 0, 0, err
-		}
-		if name == key { // the last one counts, as when decoding
-			to, found = int(dec.InputOffset()), true
-			from = to - len(value)
-		}
-	}
-	if !found {
-		return 0, 0, fmt.Errorf("no %q in it", key)
-	}
-	return from, to, nil
 }
