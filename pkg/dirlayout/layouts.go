@@ -19,7 +19,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"sync/atomic"
 	"syscall"
 
@@ -46,11 +46,13 @@ type Options struct {
 
 // Layouts is a directory of layouts that this process alone writes to.
 type Layouts struct {
-	dir   string
-	lock  *os.File
-	place *placer
-	path  func(digest.Digest) string
-	made  atomic.Int64 // numbers the directories under construction
+	dir     string
+	staging string // layouts lie here until they are whole
+	pool    string // copies of blobs
+	lock    *os.File
+	place   *placer
+	path    func(digest.Digest) string
+	made    atomic.Int64 // numbers the directories under construction
 }
 
 // Open prepares a directory for layouts, made if need be, and cleans up what an
@@ -59,53 +61,34 @@ func Open(dir string, src source.Source, opts *Options) (*Layouts, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
+	dir = filepath.Clean(dir)
 	work := filepath.Join(dir, workDir)
-	if err := os.MkdirAll(work, 0o755); err != nil {
-		return nil, report.WithHint(fmt.Errorf("preparing layouts: %w", err), "name another directory for the layouts, best on the file system of the registry")
-	}
 	lock, err := lockDir(work)
 	if err != nil {
 		return nil, err
 	}
-	l := &Layouts{dir: dir, lock: lock, path: opts.Path, place: newPlacer(src, filepath.Join(work, "blobs"), opts.Link)}
+	l := &Layouts{dir: dir, lock: lock, path: opts.Path, staging: filepath.Join(work, "layouts"), pool: filepath.Join(work, "blobs")}
+	l.place = newPlacer(src, l.pool, opts.Link)
 	if l.path == nil {
 		l.path = storage.BlobPath
 	}
 	if err := l.cleanUp(); err != nil {
-		lock.Close()
-		return nil, err
+		return nil, errors.Join(err, lock.Close())
 	}
 	return l, nil
-}
-
-// lockDir takes the lock that keeps two runs apart. It goes with the process,
-// however that ends.
-func lockDir(work string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(work, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("locking layouts: %w", err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, report.WithHint(fmt.Errorf("locking layouts: another run is at work in %s", filepath.Dir(work)),
-				"wait for it to end, or name another directory")
-		}
-		return nil, fmt.Errorf("locking layouts: %w", err)
-	}
-	return f, nil
 }
 
 // cleanUp removes layouts that were never finished. Whole copies of blobs stay:
 // they need not be copied again.
 func (l *Layouts) cleanUp() error {
-	if err := os.RemoveAll(l.staging()); err != nil {
+	if err := os.RemoveAll(l.staging); err != nil {
 		return fmt.Errorf("cleaning up after an interrupted run: %w", err)
 	}
-	return os.MkdirAll(l.staging(), 0o755)
+	if err := os.Mkdir(l.staging, 0o755); err != nil {
+		return fmt.Errorf("preparing layouts: %w", err)
+	}
+	return nil
 }
-
-func (l *Layouts) staging() string { return filepath.Join(l.dir, workDir, "layouts") }
 
 // Dir is the directory given to Open.
 func (l *Layouts) Dir() string { return l.dir }
@@ -117,12 +100,11 @@ func (l *Layouts) Path(i plan.Image) string {
 
 // Close removes the work directory and gives the lock up.
 func (l *Layouts) Close() error {
-	err := os.RemoveAll(filepath.Join(l.dir, workDir))
-	return errors.Join(err, l.lock.Close())
+	return errors.Join(os.RemoveAll(l.staging), os.RemoveAll(l.pool), unlockDir(l.lock))
 }
 
 // Remove takes an image's layout away again, and directories that are empty
-// without it.
+// without it. It is not for use beside Write.
 func (l *Layouts) Remove(i plan.Image) error {
 	path := l.Path(i)
 	if err := os.RemoveAll(path); err != nil {
@@ -139,24 +121,33 @@ func (l *Layouts) Remove(i plan.Image) error {
 // Write makes an image's layout, or leaves one that is whole as it is: made
 // says which. The layout appears under its name when it is whole, not before.
 func (l *Layouts) Write(ctx context.Context, i plan.Image) (made bool, err error) {
-	final := l.Path(i)
-	switch whole, err := l.existing(final, i); {
-	case err != nil:
-		return false, fmt.Errorf("writing layout %s: %w", i.LayoutPath(), err)
-	case whole:
-		return false, nil
+	made, err = l.write(ctx, i)
+	if errors.Is(err, syscall.ENAMETOOLONG) {
+		err = report.WithHint(err, "no file system takes a name of over 255 bytes; copy this image on its own")
 	}
-	w, err := l.create(final)
 	if err != nil {
 		return false, fmt.Errorf("writing layout %s: %w", i.LayoutPath(), err)
 	}
-	if err := w.fill(ctx, i); err != nil {
-		w.Abort()
-		return false, fmt.Errorf("writing layout %s: %w", i.LayoutPath(), err)
+	return made, nil
+}
+
+func (l *Layouts) write(ctx context.Context, i plan.Image) (made bool, err error) {
+	final := l.Path(i)
+	whole, err := l.existing(final, i)
+	if err != nil || whole {
+		return false, err
 	}
-	if err := w.Commit(); err != nil {
-		w.Abort()
-		return false, fmt.Errorf("writing layout %s: %w", i.LayoutPath(), err)
+	w, err := l.create(final)
+	if err != nil {
+		return false, err
+	}
+	if err := w.fill(ctx, i); err != nil {
+		w.abort()
+		return false, err
+	}
+	if err := w.commit(); err != nil {
+		w.abort()
+		return false, err
 	}
 	return true, nil
 }
@@ -165,7 +156,8 @@ func (l *Layouts) Write(ctx context.Context, i plan.Image) (made bool, err error
 func (l *Layouts) Usage() Usage { return l.place.usage() }
 
 // replaceable tells whether what lies at a layout's place may go: a layout that
-// is damaged or of another image, or an empty directory, but nothing else.
+// is damaged or of another image, or an empty directory, but nothing else. No
+// layout holds directories.
 func replaceable(path string) error {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -176,7 +168,8 @@ func replaceable(path string) error {
 		if err != nil {
 			return err
 		}
-		if len(entries) == 0 || holds(entries, "manifest.json") || holds(entries, "version") {
+		isDir := slices.ContainsFunc(entries, fs.DirEntry.IsDir)
+		if len(entries) == 0 || (!isDir && (holds(entries, "manifest.json") || holds(entries, "version"))) {
 			return nil
 		}
 	}
@@ -184,10 +177,5 @@ func replaceable(path string) error {
 }
 
 func holds(entries []fs.DirEntry, name string) bool {
-	for _, e := range entries {
-		if strings.EqualFold(e.Name(), name) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == name })
 }

@@ -4,16 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/opencontainers/go-digest"
-
+	"github.com/seed-5b48bd9d/drydock/pkg/report"
 	"github.com/seed-5b48bd9d/drydock/pkg/source"
 )
 
@@ -43,97 +41,88 @@ func (m Method) Valid() bool {
 type Usage struct {
 	Linked int    // files, by hard link, symbolic link or reflink
 	Copied int64  // bytes
-	Why    string // why files were not hard-linked; empty where all were
+	Why    string // the first reason why a hard link was refused; empty where none was
 }
 
-// placer puts files of the source into layouts. A blob that has to be copied
-// is copied once, into the pool, and hard-linked from there.
+// placer puts files of the source into layouts.
 type placer struct {
-	src    source.Source
-	pool   string
+	local  source.LocalFS // nil where the source's files have no paths
 	method Method
+	pool   *pool
 
-	mu     sync.Mutex
-	used   Usage
-	copies map[digest.Digest]*pooled
+	linked  atomic.Int64 // files
+	refused atomic.Pointer[string]
 }
 
-// pooled is a blob's one copy. Its lock is held while it is made.
-type pooled struct {
-	mu   sync.Mutex
-	path string
-}
-
-func newPlacer(src source.Source, pool string, method Method) *placer {
+func newPlacer(src source.Source, dir string, method Method) *placer {
 	if method == "" {
 		method = Auto
 	}
-	return &placer{src: src, pool: pool, method: method, copies: map[digest.Digest]*pooled{}}
+	p := &placer{method: method, pool: newPool(src, dir)}
+	p.local, _ = src.(source.LocalFS)
+	return p
 }
 
 func (p *placer) usage() Usage {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.used
+	u := Usage{Linked: int(p.linked.Load() + p.pool.cloned.Load()), Copied: p.pool.copied.Load()}
+	if why := p.refused.Load(); why != nil {
+		u.Why = *why
+	}
+	return u
 }
 
-// place puts the source's file into a layout under a new name.
-func (p *placer) place(ctx context.Context, d digest.Digest, name string, size int64, to string) error {
+// place puts the source's file, of a size in bytes, into a layout under a new
+// name.
+func (p *placer) place(ctx context.Context, name string, size int64, to string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	from, local := p.localPath(name)
 	switch {
 	case p.method == Copy || (!local && p.method == Auto):
-		return p.copyOnce(d, name, size, to)
+		return p.pool.place(ctx, name, "", size, to)
 	case !local:
 		return fmt.Errorf("%s: the source has no file to make a %s of", name, p.method)
-	case p.method == Symlink:
-		return p.linked(symlink(from, to))
-	case p.method == Reflink:
-		return p.linked(cloneTo(from, to))
 	}
-	err := hardlink(from, to)
-	if p.method == Hardlink || err == nil || !refusesLinks(err) {
-		return p.linked(err)
+	err := p.link(from, to)
+	switch {
+	case err == nil:
+		p.linked.Add(1)
+		return nil
+	case !refusesLinks(err):
+		return err
+	case p.method != Auto:
+		return report.WithHint(err, "name a directory on the file system of the registry, or use --link=auto")
 	}
-	p.because(err)
-	if cloneTo(from, to) == nil {
-		return p.linked(nil)
-	}
-	return p.copyOnce(d, name, size, to)
+	why := err.Error()
+	p.refused.CompareAndSwap(nil, &why)
+	return p.pool.place(ctx, name, from, size, to)
 }
 
 func (p *placer) localPath(name string) (string, bool) {
-	local, ok := p.src.(source.LocalFS)
-	if !ok {
+	if p.local == nil {
 		return "", false
 	}
-	return local.LocalPath(name)
+	return p.local.LocalPath(name)
 }
 
-func (p *placer) linked(err error) error {
-	if err == nil {
-		p.mu.Lock()
-		p.used.Linked++
-		p.mu.Unlock()
-	}
-	return err
-}
-
-func (p *placer) because(err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.used.Why == "" {
-		p.used.Why = err.Error()
+// link makes the one kind of link that was asked for; for Auto, a hard link.
+func (p *placer) link(from, to string) error {
+	switch p.method {
+	case Symlink:
+		return symlink(from, to)
+	case Reflink:
+		return cloneTo(from, to)
+	default:
+		return hardlink(from, to)
 	}
 }
 
-// refusesLinks tells errors that mean "no hard link here" from real trouble:
-// another file system or mount, a file with too many links, links protected by
-// the kernel, a read-only or a simple file system.
+// refusesLinks tells errors that mean "no link here" from real trouble: another
+// file system or mount, a file with too many links, links protected by the
+// kernel, a read-only or a simple file system.
 func refusesLinks(err error) bool {
-	for _, no := range []error{syscall.EXDEV, syscall.EMLINK, syscall.EPERM, syscall.EROFS, syscall.ENOTSUP, syscall.ENOSYS} {
+	for _, no := range []error{syscall.EXDEV, syscall.EMLINK, syscall.EPERM, syscall.EROFS, syscall.ENOTSUP, syscall.ENOSYS, syscall.ENOTTY} {
 		if errors.Is(err, no) {
 			return true
 		}
@@ -156,90 +145,3 @@ func symlink(from, to string) error {
 	}
 	return os.Symlink(absolute, to)
 }
-
-// know tells of a file that holds a blob already, from which it can be linked
-// instead of copied.
-func (p *placer) know(d digest.Digest, path string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.copies[d] == nil {
-		p.copies[d] = &pooled{path: path}
-	}
-}
-
-// copyOnce copies a blob into the pool, if it is not there, and links it from
-// there. Where that link is refused too, the layout gets a copy of its own.
-func (p *placer) copyOnce(d digest.Digest, name string, size int64, to string) error {
-	p.mu.Lock()
-	one := p.copies[d]
-	if one == nil {
-		one = &pooled{}
-		p.copies[d] = one
-	}
-	p.mu.Unlock()
-
-	one.mu.Lock()
-	defer one.mu.Unlock()
-	if one.path == "" {
-		path := filepath.Join(p.pool, d.Algorithm().String()+"-"+d.Encoded())
-		if !hasFiles(p.pool, []string{filepath.Base(path)}, size) {
-			if err := p.copyTo(name, size, path); err != nil {
-				return err
-			}
-		}
-		one.path = path
-	}
-	err := hardlink(one.path, to)
-	if err != nil && refusesLinks(err) {
-		if errors.Is(err, syscall.EMLINK) {
-			one.path = "" // the next one starts a new copy
-			os.Remove(filepath.Join(p.pool, d.Algorithm().String()+"-"+d.Encoded()))
-		}
-		return p.copyTo(name, size, to)
-	}
-	return err
-}
-
-// copyTo copies a file of the source to a new name, whole or not at all.
-func (p *placer) copyTo(name string, size int64, to string) (err error) {
-	in, err := p.src.Open(name)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return err
-	}
-	partial := to + ".partial"
-	out, err := os.OpenFile(partial, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			out.Close()
-			os.Remove(partial)
-		}
-	}()
-	n, err := io.Copy(out, in)
-	if err != nil {
-		return fmt.Errorf("copying %s: %w", name, err)
-	}
-	if n != size {
-		return fmt.Errorf("copying %s: %d bytes, %d were expected: it changed since the scan", name, n, size)
-	}
-	// A name must not outlive a power cut without its bytes.
-	if err := errors.Join(out.Sync(), out.Close()); err != nil {
-		return fmt.Errorf("copying %s: %w", name, err)
-	}
-	p.mu.Lock()
-	p.used.Copied += n
-	p.mu.Unlock()
-	return os.Rename(partial, to)
-}
-
-func isInTheWay(err error) bool {
-	return errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST) || errors.Is(err, syscall.ENOTDIR)
-}
-
-func isNotDir(err error) bool { return errors.Is(err, syscall.ENOTDIR) }

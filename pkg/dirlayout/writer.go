@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 
 	"github.com/opencontainers/go-digest"
 
@@ -21,26 +22,26 @@ const (
 	version1_2 = "Directory Transport Version: 1.2\n"
 )
 
-// Writer builds one layout beside its final name.
-type Writer struct {
+// writer builds one layout beside its final name.
+type writer struct {
 	layouts *Layouts
 	tmp     string
 	final   string
 	version string
 }
 
-func (l *Layouts) create(final string) (*Writer, error) {
-	tmp := filepath.Join(l.staging(), strconv.FormatInt(l.made.Add(1), 10))
+func (l *Layouts) create(final string) (*writer, error) {
+	tmp := filepath.Join(l.staging, strconv.FormatInt(l.made.Add(1), 10))
 	if err := os.Mkdir(tmp, 0o755); err != nil {
 		return nil, err
 	}
-	return &Writer{layouts: l, tmp: tmp, final: final, version: version1_1}, nil
+	return &writer{layouts: l, tmp: tmp, final: final, version: version1_1}, nil
 }
 
 // fill puts every file of an image into the layout.
-func (w *Writer) fill(ctx context.Context, i plan.Image) error {
+func (w *writer) fill(ctx context.Context, i plan.Image) error {
 	for _, b := range i.Blobs {
-		if err := w.LinkBlob(ctx, b.Digest, b.Size); err != nil {
+		if err := w.linkBlob(ctx, b.Digest, b.Size); err != nil {
 			return err
 		}
 	}
@@ -50,17 +51,23 @@ func (w *Writer) fill(ctx context.Context, i plan.Image) error {
 			content = i.Trim.Contents[m.Digest]
 		}
 		top := m.Digest == i.Manifest.Digest
-		if err := w.LinkManifest(ctx, m.Digest, m.Size, top, content); err != nil {
+		if err := w.linkManifest(ctx, m.Digest, m.Size, top, content); err != nil {
 			return err
 		}
 	}
-	return os.WriteFile(filepath.Join(w.tmp, "version"), []byte(w.version), 0o644)
+	if err := os.WriteFile(filepath.Join(w.tmp, "version"), []byte(w.version), 0o644); err != nil {
+		return err
+	}
+	if i.Updated.IsZero() {
+		return nil
+	}
+	return os.Chtimes(w.tmp, i.Updated, i.Updated) // for Scan: the files' times are the blobs'
 }
 
-// LinkManifest puts a manifest into the layout: as manifest.json where it is
+// linkManifest puts a manifest into the layout: as manifest.json where it is
 // the image's own, else under its digest. Content is given for one that the
 // source does not have.
-func (w *Writer) LinkManifest(ctx context.Context, d digest.Digest, size int64, top bool, content []byte) error {
+func (w *writer) linkManifest(ctx context.Context, d digest.Digest, size int64, top bool, content []byte) error {
 	names := []string{"manifest.json"}
 	if !top {
 		names = w.names(d, ".manifest.json")
@@ -79,8 +86,8 @@ func (w *Writer) LinkManifest(ctx context.Context, d digest.Digest, size int64, 
 	return nil
 }
 
-// LinkBlob puts a blob of the given size in bytes into the layout.
-func (w *Writer) LinkBlob(ctx context.Context, d digest.Digest, size int64) error {
+// linkBlob puts a blob of the given size in bytes into the layout.
+func (w *writer) linkBlob(ctx context.Context, d digest.Digest, size int64) error {
 	for _, name := range w.names(d, "") {
 		if err := w.link(ctx, d, size, name); err != nil {
 			return err
@@ -89,13 +96,13 @@ func (w *Writer) LinkBlob(ctx context.Context, d digest.Digest, size int64) erro
 	return nil
 }
 
-func (w *Writer) link(ctx context.Context, d digest.Digest, size int64, name string) error {
-	return w.layouts.place.place(ctx, d, w.layouts.path(d), size, filepath.Join(w.tmp, name))
+func (w *writer) link(ctx context.Context, d digest.Digest, size int64, name string) error {
+	return w.layouts.place.place(ctx, w.layouts.path(d), size, w.tmp+string(filepath.Separator)+name)
 }
 
 // names are the file names a reader may look for: the digest's hex and, for
 // algorithms other than sha256, also with the algorithm in front.
-func (w *Writer) names(d digest.Digest, suffix string) []string {
+func (w *writer) names(d digest.Digest, suffix string) []string {
 	names := fileNames(d, suffix)
 	if len(names) > 1 {
 		w.version = version1_2
@@ -111,9 +118,9 @@ func fileNames(d digest.Digest, suffix string) []string {
 	return names
 }
 
-// Commit gives the layout its final name. What was there before goes only when
+// commit gives the layout its final name. What was there before goes only when
 // the new one is ready to take its place.
-func (w *Writer) Commit() error {
+func (w *writer) commit() error {
 	if err := os.MkdirAll(filepath.Dir(w.final), 0o755); err != nil {
 		return err
 	}
@@ -131,21 +138,23 @@ func (w *Writer) Commit() error {
 	if err := os.Rename(w.tmp, w.final); err != nil {
 		return errors.Join(err, os.Rename(old, w.final))
 	}
-	return os.RemoveAll(old)
+	// It is done. What cannot be removed here stays in the work directory.
+	_ = os.RemoveAll(old)
+	return nil
 }
 
-// Abort takes away what was built so far.
-func (w *Writer) Abort() { os.RemoveAll(w.tmp) }
+// abort takes away what was built so far.
+func (w *writer) abort() { os.RemoveAll(w.tmp) }
 
 // existing tells whether the image's layout is there and whole already: every
 // file of the right size, and the manifest that of the image.
 func (l *Layouts) existing(final string, i plan.Image) (bool, error) {
-	content, err := os.ReadFile(filepath.Join(final, "manifest.json"))
-	if errors.Is(err, fs.ErrNotExist) || isNotDir(err) {
-		return false, nil
-	}
-	if err != nil {
+	content, err := readFile(filepath.Join(final, "manifest.json"), maxManifest)
+	if errors.Is(err, fs.ErrPermission) {
 		return false, err
+	}
+	if err != nil { // whether it may be replaced is settled when a whole one is ready
+		return false, nil
 	}
 	if !storage.HasDigest(content, i.Manifest.Digest) || !hasVersion(final) {
 		return false, nil
@@ -161,22 +170,28 @@ func (l *Layouts) existing(final string, i plan.Image) (bool, error) {
 		}
 	}
 	for _, b := range i.Blobs {
-		l.place.know(b.Digest, filepath.Join(final, b.Digest.Encoded()))
+		l.place.pool.know(l.path(b.Digest), filepath.Join(final, b.Digest.Encoded()))
 	}
 	return true, nil
 }
 
 func hasVersion(dir string) bool {
-	content, err := os.ReadFile(filepath.Join(dir, "version"))
+	content, err := readFile(filepath.Join(dir, "version"), 1<<10)
 	return err == nil && (string(content) == version1_1 || string(content) == version1_2)
 }
 
+// hasFiles tells whether all names are regular files of a size in bytes.
 func hasFiles(dir string, names []string, size int64) bool {
 	for _, name := range names {
-		info, err := os.Stat(filepath.Join(dir, name))
+		info, err := os.Stat(dir + string(filepath.Separator) + name)
 		if err != nil || !info.Mode().IsRegular() || info.Size() != size {
 			return false
 		}
 	}
 	return true
+}
+
+// isInTheWay tells errors of a rename that mean that its target is there.
+func isInTheWay(err error) bool {
+	return errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST) || errors.Is(err, syscall.ENOTDIR)
 }

@@ -1,0 +1,47 @@
+package dirlayout
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// maxManifest bounds what is read of a manifest into memory, bytes.
+const maxManifest = 32 << 20
+
+// errNotRegular is what a FIFO or a directory in a file's place is. Opening a
+// FIFO alone can block for ever.
+var errNotRegular = errors.New("not a regular file")
+
+// readFile reads a regular file of so many bytes at most.
+func readFile(path string, most int64) ([]byte, error) {
+	f, err := openFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(content)) > most {
+		err = fmt.Errorf("reading %s: over %d bytes", path, most)
+	}
+	return content, err
+}
+
+func openFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: path, Err: errNotRegular}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
