@@ -123,7 +123,7 @@ func (c Code) Kind() Kind {
 	if k, ok := kinds[c]; ok {
 		return k
 	}
-	return Kind{Code: c, Level: Skip}
+	return Kind{Code: c, Level: Skip, Means: "nothing is known of this code", Advice: "report it to drydock"}
 }
 
 // New starts a finding of this code, with its level.

@@ -1,14 +1,16 @@
 package report
 
 import (
+	"bufio"
 	"encoding/json"
-	"encoding/xml"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	_ "embed"
@@ -35,15 +37,33 @@ type Run struct {
 	Summary  Summary   `json:"summary"`
 }
 
+// ErrUnknownForm is wrapped where a report's name says no form that is known.
+var ErrUnknownForm = errors.New("unknown form")
+
 // NewFile prepares a report of a run, of which the first fields are filled.
 func NewFile(path string, run Run) (*File, error) {
 	writers := map[string]func(io.Writer, *Run) error{".json": writeJSON, ".xml": writeJUnit, ".html": writeHTML}
 	write, ok := writers[strings.ToLower(filepath.Ext(path))]
 	if !ok {
-		return nil, WithHint(fmt.Errorf("report %s: unknown form", path), "name it .json, .html or .xml (JUnit)")
+		return nil, WithHint(fmt.Errorf("report %s: %w", path, ErrUnknownForm), "name it .json, .html or .xml (JUnit)")
+	}
+	// A run may take hours: that the file cannot be written is to be known before.
+	tmp, err := createBeside(path)
+	if err != nil {
+		return nil, WithHint(fmt.Errorf("preparing report: %w", err), "name a file in a directory that can be written to")
+	}
+	if err := errors.Join(tmp.Close(), os.Remove(tmp.Name())); err != nil {
+		return nil, fmt.Errorf("preparing report: %w", err)
 	}
 	run.Images, run.Findings, run.Outcomes = []Image{}, []Finding{}, []Outcome{}
 	return &File{path: path, write: write, run: run}, nil
+}
+
+func createBeside(path string) (*os.File, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil, &os.PathError{Op: "open", Path: path, Err: syscall.EISDIR}
+	}
+	return os.CreateTemp(filepath.Dir(path), ".drydock-report-*")
 }
 
 // Image implements Handler.
@@ -68,11 +88,18 @@ func (f *File) Outcome(o Outcome) error {
 func (f *File) Progress(Progress) {}
 
 // Close implements Handler: it writes the file.
-func (f *File) Close(s Summary) (err error) {
+func (f *File) Close(s Summary) error {
 	f.run.Summary = s
-	tmp, err := os.CreateTemp(filepath.Dir(f.path), ".drydock-report-*")
-	if err != nil {
+	if err := f.save(); err != nil {
 		return fmt.Errorf("writing report: %w", err)
+	}
+	return nil
+}
+
+func (f *File) save() (err error) {
+	tmp, err := createBeside(f.path)
+	if err != nil {
+		return err
 	}
 	defer func() {
 		if err != nil {
@@ -80,119 +107,20 @@ func (f *File) Close(s Summary) (err error) {
 			os.Remove(tmp.Name())
 		}
 	}()
-	if err := f.write(tmp, &f.run); err != nil {
-		return fmt.Errorf("writing report: %w", err)
+	w := bufio.NewWriter(tmp)
+	if err := f.write(w, &f.run); err != nil {
+		return err
 	}
-	if err := tmp.Chmod(0o644); err != nil {
-		return fmt.Errorf("writing report: %w", err)
+	if err := errors.Join(w.Flush(), tmp.Chmod(0o644), tmp.Close()); err != nil {
+		return err
 	}
-	if err := tmp.Close(); err != nil {
-		return fmt.Errorf("writing report: %w", err)
-	}
-	if err := os.Rename(tmp.Name(), f.path); err != nil {
-		return fmt.Errorf("writing report: %w", err)
-	}
-	return nil
+	return os.Rename(tmp.Name(), f.path)
 }
 
 func writeJSON(w io.Writer, run *Run) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(run)
-}
-
-// The parts of JUnit's XML that pipelines read.
-type junitSuite struct {
-	XMLName  xml.Name    `xml:"testsuite"`
-	Name     string      `xml:"name,attr"`
-	Tests    int         `xml:"tests,attr"`
-	Failures int         `xml:"failures,attr"`
-	Skipped  int         `xml:"skipped,attr"`
-	Time     float64     `xml:"time,attr"`
-	Cases    []junitCase `xml:"testcase"`
-}
-
-type junitCase struct {
-	Class   string        `xml:"classname,attr"`
-	Name    string        `xml:"name,attr"`
-	Failure *junitMessage `xml:"failure"`
-	Skipped *junitMessage `xml:"skipped"`
-}
-
-type junitMessage struct {
-	Message string `xml:"message,attr"`
-	Text    string `xml:",chardata"`
-}
-
-// writeJUnit makes each image a test: it fails if it was not carried or is not
-// whole. Findings that belong to no image fail as tests of their own.
-func writeJUnit(w io.Writer, run *Run) error {
-	suite := junitSuite{Name: "drydock " + run.Verb, Time: run.Summary.Seconds}
-	verdicts := run.Verdicts()
-	for _, v := range verdicts {
-		c := junitCase{Class: v.Repository, Name: v.Name()}
-		if v.Reason != "" {
-			c.Failure = &junitMessage{Message: v.Reason, Text: v.Reason}
-			suite.Failures++
-		}
-		suite.Cases = append(suite.Cases, c)
-	}
-	for _, f := range run.Findings {
-		if f.Level == Skip && f.Image() == "" {
-			c := junitCase{Class: string(f.Code), Name: place(f)}
-			c.Failure = &junitMessage{Message: f.Code.Kind().Means, Text: f.Code.Kind().Advice}
-			suite.Failures++
-			suite.Cases = append(suite.Cases, c)
-		}
-	}
-	suite.Tests = len(suite.Cases)
-	if _, err := io.WriteString(w, xml.Header); err != nil {
-		return err
-	}
-	enc := xml.NewEncoder(w)
-	enc.Indent("", "  ")
-	return enc.Encode(suite)
-}
-
-// Verdict is an image and what became of it.
-type Verdict struct {
-	Image
-	Outcome *Outcome // nil where the run moved nothing
-	Reason  string   // why it is not whole or was not carried; empty where all is well
-}
-
-// Verdicts joins images with their outcomes.
-func (r *Run) Verdicts() []Verdict {
-	outcomes := map[string]*Outcome{}
-	for i := range r.Outcomes {
-		outcomes[r.Outcomes[i].Source] = &r.Outcomes[i]
-	}
-	var verdicts []Verdict
-	for _, i := range r.Images {
-		v := Verdict{Image: i, Outcome: outcomes[i.Name()]}
-		switch {
-		case v.Outcome != nil && v.Outcome.Status == Failed:
-			v.Reason = v.Outcome.Error
-		case !i.Complete:
-			v.Reason = r.reason(i)
-		}
-		verdicts = append(verdicts, v)
-	}
-	return verdicts
-}
-
-// reason gathers what the findings say against an image.
-func (r *Run) reason(i Image) string {
-	var reasons []string
-	for _, f := range r.Findings {
-		if f.Level == Skip && f.Repository == i.Repository && f.Tag == i.Tag {
-			reasons = append(reasons, fmt.Sprintf("%s: %s %s", f.Code, f.Code.Kind().Means, f.Digest))
-		}
-	}
-	if len(reasons) == 0 {
-		return "incomplete"
-	}
-	return strings.Join(reasons, "; ")
 }
 
 //go:embed report.html

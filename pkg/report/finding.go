@@ -19,11 +19,11 @@ const (
 type Finding struct {
 	Code       Code   `json:"code"`
 	Level      Level  `json:"level"`
-	Repository string `json:"repository,omitempty"`
-	Tag        string `json:"tag,omitempty"`
-	Digest     string `json:"digest,omitempty"`
-	Path       string `json:"path,omitempty"` // relative to the source, slashes
-	Detail     string `json:"detail,omitempty"`
+	Repository string `json:"repository"` // empty where it is about none; so the others
+	Tag        string `json:"tag"`
+	Digest     string `json:"digest"`
+	Path       string `json:"path"` // relative to the source, slashes
+	Detail     string `json:"detail"`
 }
 
 // Image names the image the finding touches, or "" where it touches none.

@@ -84,7 +84,7 @@ func NewNames(w io.Writer) *Names { return &Names{w} }
 
 // Image implements Handler.
 func (n *Names) Image(i Image) error {
-	_, err := io.WriteString(n.w, i.Name()+"\n")
+	_, err := io.WriteString(n.w, printable(i.Name())+"\n")
 	return err
 }
 

@@ -64,7 +64,7 @@ type Outcome struct {
 	Target   string `json:"target"`
 	Digest   string `json:"digest"` // what the target has now, or should have
 	Status   Status `json:"status"`
-	Error    string `json:"error,omitempty"`
+	Error    string `json:"error"`    // empty where all went well
 	Uploaded int    `json:"uploaded"` // blobs
 	Mounted  int    `json:"mounted"`  // blobs
 	Bytes    int64  `json:"bytes"`    // of the uploaded blobs

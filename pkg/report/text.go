@@ -1,8 +1,10 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -55,13 +57,25 @@ func (t *Text) Image(i Image) error {
 	}
 	var err error
 	if t.opts.Targets {
-		_, err = fmt.Fprintf(t.images, "%s\t→ %s\t%s\t%s\n", i.Name(), i.Target, size(i.Size), remark(i))
-		return err
+		return t.row(i.Name(), "→ "+i.Target, size(i.Size), remark(i))
 	}
 	if t.rows++; t.rows == 1 {
-		fmt.Fprintln(t.images, "IMAGE\tDIGEST\tSIZE\tUPDATED\tPLATFORMS\t")
+		err = t.row("IMAGE", "DIGEST", "SIZE", "UPDATED", "PLATFORMS", "")
 	}
-	_, err = fmt.Fprintf(t.images, "%s\t%s\t%s\t%s\t%s\t%s\n", shortName(i), shortDigest(i.Digest), size(i.Size), date(i.Updated), kind(i), remark(i))
+	return errors.Join(err, t.row(shortName(i), shortDigest(i.Digest), size(i.Size), date(i.Updated), kind(i), remark(i)))
+}
+
+func (t *Text) row(cells ...string) error {
+	for i, cell := range cells {
+		cells[i] = printable(cell)
+	}
+	_, err := io.WriteString(t.images, strings.Join(cells, "\t")+"\n")
+	return err
+}
+
+// line writes one line, whatever is in it.
+func line(w io.Writer, format string, args ...any) error {
+	_, err := io.WriteString(w, printable(fmt.Sprintf(format, args...))+"\n")
 	return err
 }
 
@@ -129,17 +143,16 @@ func (t *Text) Finding(f Finding) error {
 
 // Outcome implements Handler.
 func (t *Text) Outcome(o Outcome) error {
-	var err error
 	switch {
 	case o.Status == Failed:
-		_, err = fmt.Fprintf(t.opts.Out, "failed   %s → %s: %s\n", o.Source, o.Target, o.Error)
+		return line(t.opts.Out, "failed   %s → %s: %s", o.Source, o.Target, o.Error)
 	case t.opts.Quiet:
+		return nil
 	case o.Status == Skipped:
-		_, err = fmt.Fprintf(t.opts.Out, "skipped  %s → %s: there already\n", o.Source, o.Target)
+		return line(t.opts.Out, "skipped  %s → %s: there already", o.Source, o.Target)
 	default:
-		_, err = fmt.Fprintf(t.opts.Out, "done     %s → %s%s\n", o.Source, o.Target, sent(o))
+		return line(t.opts.Out, "done     %s → %s%s", o.Source, o.Target, sent(o))
 	}
-	return err
 }
 
 func sent(o Outcome) string {
@@ -168,16 +181,32 @@ func (t *Text) Close(s Summary) error {
 	if t.opts.FindingsAreData {
 		to = t.opts.Out
 	}
-	for _, k := range Kinds {
-		if err := t.closeKind(to, k); err != nil {
-			return err
-		}
+	if err := t.closeFindings(to); err != nil {
+		return err
 	}
 	if t.opts.Closing == nil {
 		return nil
 	}
-	for _, line := range t.opts.Closing(s) {
-		if _, err := fmt.Fprintln(to, line); err != nil {
+	for _, text := range t.opts.Closing(s) {
+		if err := line(to, "%s", text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// closeFindings shows findings by their codes, in the table's order.
+func (t *Text) closeFindings(to io.Writer) error {
+	byCode := map[Code][]Finding{}
+	var unknown []Kind
+	for _, f := range t.findings {
+		if _, ok := kinds[f.Code]; !ok && byCode[f.Code] == nil {
+			unknown = append(unknown, f.Code.Kind())
+		}
+		byCode[f.Code] = append(byCode[f.Code], f)
+	}
+	for _, k := range slices.Concat(Kinds, unknown) {
+		if err := closeKind(to, k, byCode[k.Code]); err != nil {
 			return err
 		}
 	}
@@ -185,25 +214,18 @@ func (t *Text) Close(s Summary) error {
 }
 
 // closeKind shows the findings of one code, with what to do once.
-func (t *Text) closeKind(to io.Writer, k Kind) error {
-	var b strings.Builder
-	count := 0
-	for _, f := range t.findings {
-		if f.Code != k.Code {
-			continue
-		}
-		if count++; count <= shownFindings {
-			fmt.Fprintf(&b, "      %s\n", place(f))
-		}
-	}
-	if count == 0 {
+func closeKind(to io.Writer, k Kind, findings []Finding) error {
+	if len(findings) == 0 {
 		return nil
 	}
-	if count > shownFindings {
-		fmt.Fprintf(&b, "      … and %d more; -o json shows all\n", count-shownFindings)
+	err := line(to, "%s  %s: %s (%d)", k.Level, k.Code, k.Means, len(findings))
+	for _, f := range findings[:min(len(findings), shownFindings)] {
+		err = errors.Join(err, line(to, "      %s", place(f)))
 	}
-	_, err := fmt.Fprintf(to, "%s  %s: %s (%d)\n%s      → %s\n", k.Level, k.Code, k.Means, count, b.String(), k.Advice)
-	return err
+	if more := len(findings) - shownFindings; more > 0 {
+		err = errors.Join(err, line(to, "      … and %d more; -o json shows all", more))
+	}
+	return errors.Join(err, line(to, "      → %s", k.Advice))
 }
 
 // place says where a finding is, and what of.

@@ -1,0 +1,58 @@
+package report
+
+import (
+	"encoding/xml"
+	"io"
+)
+
+// The parts of JUnit's XML that pipelines read.
+type junitSuite struct {
+	XMLName  xml.Name    `xml:"testsuite"`
+	Name     string      `xml:"name,attr"`
+	Tests    int         `xml:"tests,attr"`
+	Failures int         `xml:"failures,attr"`
+	Skipped  int         `xml:"skipped,attr"`
+	Time     float64     `xml:"time,attr"`
+	Cases    []junitCase `xml:"testcase"`
+}
+
+type junitCase struct {
+	Class   string        `xml:"classname,attr"`
+	Name    string        `xml:"name,attr"`
+	Failure *junitMessage `xml:"failure"`
+	Skipped *junitMessage `xml:"skipped"`
+}
+
+type junitMessage struct {
+	Message string `xml:"message,attr"`
+	Text    string `xml:",chardata"`
+}
+
+// writeJUnit makes each image a test: it fails if it was not carried or is not
+// whole. Findings of level skip that belong to no image of the run fail as
+// tests of their own.
+func writeJUnit(w io.Writer, run *Run) error {
+	suite := junitSuite{Name: "drydock " + run.Verb, Time: run.Summary.Seconds}
+	for _, v := range run.Verdicts() {
+		c := junitCase{Class: v.Repository, Name: v.Name()}
+		if v.Reason != "" {
+			c.Failure = &junitMessage{Message: v.Reason, Text: v.Reason}
+			suite.Failures++
+		}
+		suite.Cases = append(suite.Cases, c)
+	}
+	for _, f := range run.Unclaimed() {
+		k := f.Code.Kind()
+		suite.Failures++
+		suite.Cases = append(suite.Cases, junitCase{
+			Class: string(f.Code), Name: place(f), Failure: &junitMessage{Message: k.Means, Text: k.Advice},
+		})
+	}
+	suite.Tests = len(suite.Cases)
+	if _, err := io.WriteString(w, xml.Header); err != nil {
+		return err
+	}
+	enc := xml.NewEncoder(w)
+	enc.Indent("", "  ")
+	return enc.Encode(suite)
+}
