@@ -11,6 +11,7 @@ import (
 )
 
 type checkOptions struct {
+	sourceFlags
 	selectFlags
 	runFlags
 }
@@ -28,26 +29,30 @@ compared; with --read-data every blob is hashed, once.` + exitStatus,
 			return runCheck(cmd.Context(), a, args[0], opts)
 		},
 	}
+	opts.sourceFlags.register(cmd.Flags())
 	opts.selectFlags.register(cmd.Flags())
 	opts.runFlags.register(cmd.Flags())
-	opts.registerReadData(cmd.Flags())
 	return cmd
 }
 
 func runCheck(ctx context.Context, a *app, location string, opts checkOptions) error {
-	rules, err := opts.rules()
+	rules, err := opts.rules(&opts.sourceFlags)
 	if err != nil {
 		return err
 	}
-	s, err := a.newSession(verb{name: "check", source: location, findings: true, notes: true, closing: closeCheck}, &opts.runFlags)
+	var x *storage.Index
+	v := verb{name: "check", source: location, findings: true, notes: true}
+	v.closing = func(s report.Summary) []string { return closeCheck(s, x.Unreferenced()) }
+	s, err := a.newSession(v, &opts.runFlags)
 	if err != nil {
 		return err
 	}
-	src, x, err := s.scan(ctx, location, storage.ScanOptions{Thorough: true, ReadData: opts.readData, KeepIndexes: opts.trims()})
+	src, index, err := s.scan(ctx, location, true, &opts.sourceFlags, &opts.selectFlags)
 	if err != nil {
 		return err
 	}
 	defer src.Close()
+	x = index
 	p, err := s.makePlan(x, rules)
 	if err != nil {
 		return err
@@ -59,10 +64,15 @@ func runCheck(ctx context.Context, a *app, location string, opts checkOptions) e
 	return s.close(ctx, p.Whole())
 }
 
-func closeCheck(s report.Summary) []string {
+// closeCheck is the verdict.
+func closeCheck(s report.Summary, unreferenced int64) []string {
 	verdict := "all whole"
 	if s.Incomplete > 0 {
-		verdict = fmt.Sprintf("%d whole, %d not", s.Images-s.Incomplete, s.Incomplete)
+		verdict = fmt.Sprintf("%d whole, %d NOT", s.Images-s.Incomplete, s.Incomplete)
 	}
-	return []string{fmt.Sprintf("%s: %s; %s", plural(s.Images, "image", "images"), verdict, plural(s.Findings, "finding", "findings"))}
+	line := fmt.Sprintf("%s: %s; %s", plural(s.Images, "image", "images"), verdict, plural(s.Findings, "finding", "findings"))
+	if unreferenced > 0 {
+		line += fmt.Sprintf("; %s that nothing refers to", size(unreferenced))
+	}
+	return []string{line}
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/seed-5b48bd9d/drydock/pkg/dirlayout"
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
-	"github.com/seed-5b48bd9d/drydock/pkg/storage"
 )
 
 type convertOptions struct {
+	sourceFlags
 	selectFlags
 	linkFlags
 	runFlags
@@ -32,16 +32,16 @@ and take no room, if LAYOUTS is on the same file system.` + exitStatus,
 			return runConvert(cmd.Context(), a, args[0], args[1], opts)
 		},
 	}
+	opts.sourceFlags.register(cmd.Flags())
 	opts.selectFlags.register(cmd.Flags())
 	opts.linkFlags.register(cmd.Flags())
 	opts.runFlags.register(cmd.Flags())
-	opts.registerReadData(cmd.Flags())
 	opts.registerDryRun(cmd.Flags())
 	return cmd
 }
 
 func runConvert(ctx context.Context, a *app, location, dir string, opts convertOptions) error {
-	rules, err := opts.rules()
+	rules, err := opts.rules(&opts.sourceFlags)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func runConvert(ctx context.Context, a *app, location, dir string, opts convertO
 	if err != nil {
 		return err
 	}
-	src, x, err := s.scan(ctx, location, storage.ScanOptions{ReadData: opts.readData, KeepIndexes: opts.trims()})
+	src, x, err := s.scan(ctx, location, false, &opts.sourceFlags, &opts.selectFlags)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 	"github.com/seed-5b48bd9d/drydock/pkg/push"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
+	"github.com/seed-5b48bd9d/drydock/pkg/storage"
 )
 
 // selectFlags say which images are meant.
@@ -36,7 +38,7 @@ func (f *selectFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.incomplete, "incomplete", "skip", "images of which parts are missing: skip, trim (an index, to what is there) or fail")
 }
 
-func (f *selectFlags) rules() (plan.Rules, error) {
+func (f *selectFlags) rules(src *sourceFlags) (plan.Rules, error) {
 	since, err := parseSince(f.since, time.Now())
 	if err != nil {
 		return plan.Rules{}, usageError{err}
@@ -46,12 +48,37 @@ func (f *selectFlags) rules() (plan.Rules, error) {
 	}
 	return plan.Rules{
 		Include: f.include, Exclude: f.exclude, Latest: f.latest, Since: since,
-		Untagged: f.untagged, NoReferrers: f.noReferrers, Incomplete: plan.Incomplete(f.incomplete),
+		Untagged: f.untagged, Recover: src.recover, NoReferrers: f.noReferrers, Incomplete: plan.Incomplete(f.incomplete),
 	}, nil
 }
 
-// trims tells whether indexes may have to be cut.
-func (f *selectFlags) trims() bool { return f.incomplete == string(plan.TrimIncomplete) }
+// sourceFlags say how the source is read.
+type sourceFlags struct {
+	readData bool
+	recover  bool
+	tags     string
+}
+
+func (f *sourceFlags) register(flags *pflag.FlagSet) {
+	flags.BoolVar(&f.readData, "read-data", false, "hash every blob first, once; an image with wrong bytes is incomplete")
+	flags.BoolVar(&f.recover, "recover", false, "take tags whose link is lost by their history, and tags whose manifest is there but not linked")
+	flags.StringVar(&f.tags, "tags", "", "take tags from this `file` too: repository:tag digest a line, or CSV; for Harbor's own storage, which has none")
+}
+
+// options are those of a scan for the images that sel selects.
+func (f *sourceFlags) options(sel *selectFlags) (storage.ScanOptions, error) {
+	opts := storage.ScanOptions{ReadData: f.readData, KeepIndexes: sel.incomplete == string(plan.TrimIncomplete)}
+	if f.tags == "" {
+		return opts, nil
+	}
+	file, err := os.Open(f.tags)
+	if err != nil {
+		return opts, fmt.Errorf("reading tags: %w", err)
+	}
+	defer file.Close()
+	opts.Tags, err = storage.ParseTagMap(file)
+	return opts, report.WithHint(err, "a line is repository:tag and a digest, or CSV with the columns repository, tag and digest")
+}
 
 // parseSince reads a date, a time or an age.
 func parseSince(s string, now time.Time) (time.Time, error) {
@@ -198,7 +225,6 @@ type runFlags struct {
 	quiet      bool
 	noProgress bool
 	report     string
-	readData   bool
 	dryRun     bool
 }
 
@@ -208,10 +234,6 @@ func (f *runFlags) register(flags *pflag.FlagSet) {
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "say only what went wrong")
 	flags.BoolVar(&f.noProgress, "no-progress", false, "no bars; there are none anyway where stderr is no terminal")
 	flags.StringVar(&f.report, "report", "", "write what became of each image to this `file`: .json, .html or .xml (JUnit)")
-}
-
-func (f *runFlags) registerReadData(flags *pflag.FlagSet) {
-	flags.BoolVar(&f.readData, "read-data", false, "hash every blob first, once; an image with wrong bytes is incomplete")
 }
 
 func (f *runFlags) registerDryRun(flags *pflag.FlagSet) {

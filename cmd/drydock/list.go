@@ -7,10 +7,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
-	"github.com/seed-5b48bd9d/drydock/pkg/storage"
 )
 
 type listOptions struct {
+	sourceFlags
 	selectFlags
 	runFlags
 }
@@ -26,14 +26,14 @@ func newListCommand(a *app) *cobra.Command {
 			return runList(cmd.Context(), a, args[0], opts)
 		},
 	}
+	opts.sourceFlags.register(cmd.Flags())
 	opts.selectFlags.register(cmd.Flags())
 	opts.runFlags.register(cmd.Flags())
-	opts.registerReadData(cmd.Flags())
 	return cmd
 }
 
 func runList(ctx context.Context, a *app, location string, opts listOptions) error {
-	rules, err := opts.rules()
+	rules, err := opts.rules(&opts.sourceFlags)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func runList(ctx context.Context, a *app, location string, opts listOptions) err
 	if err != nil {
 		return err
 	}
-	src, x, err := s.scan(ctx, location, storage.ScanOptions{ReadData: opts.readData, KeepIndexes: opts.trims()})
+	src, x, err := s.scan(ctx, location, false, &opts.sourceFlags, &opts.selectFlags)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func runList(ctx context.Context, a *app, location string, opts listOptions) err
 	if err := s.tellPlan(p); err != nil {
 		return err
 	}
-	return s.close(ctx, p.Whole())
+	return s.close(ctx, !p.Overlooked())
 }
 
 func closeList(s report.Summary) []string {

@@ -15,6 +15,7 @@ import (
 )
 
 type migrateOptions struct {
+	sourceFlags
 	selectFlags
 	mapFlags
 	targetFlags
@@ -37,12 +38,12 @@ and says at the end what became of each. Run it again to go on where it was.` + 
 			return runMigrate(cmd.Context(), a, args[0], args[1], opts)
 		},
 	}
+	opts.sourceFlags.register(cmd.Flags())
 	opts.selectFlags.register(cmd.Flags())
 	opts.mapFlags.register(cmd.Flags())
 	opts.targetFlags.register(cmd.Flags())
 	opts.linkFlags.register(cmd.Flags())
 	opts.runFlags.register(cmd.Flags())
-	opts.registerReadData(cmd.Flags())
 	opts.registerDryRun(cmd.Flags())
 	cmd.Flags().StringVar(&opts.layouts, "layouts", "", "the `directory` for layouts (default: drydock-layouts beside the registry's root, or in it where it is a mount of its own)")
 	cmd.Flags().BoolVar(&opts.keepLayouts, "keep-layouts", true, "--keep-layouts=false removes them when all went well")
@@ -50,7 +51,7 @@ and says at the end what became of each. Run it again to go on where it was.` + 
 }
 
 func runMigrate(ctx context.Context, a *app, location, dest string, opts migrateOptions) error {
-	r, err := a.prepare(dest, &opts.selectFlags, &opts.mapFlags, &opts.targetFlags, &opts.runFlags)
+	r, err := a.prepare(dest, &opts.sourceFlags, &opts.selectFlags, &opts.mapFlags, &opts.targetFlags, &opts.runFlags)
 	if err != nil {
 		return err
 	}
@@ -69,7 +70,7 @@ func runMigrate(ctx context.Context, a *app, location, dest string, opts migrate
 	if err != nil {
 		return err
 	}
-	src, x, err := s.scan(ctx, location, storage.ScanOptions{ReadData: opts.readData, KeepIndexes: opts.trims()})
+	src, x, err := s.scan(ctx, location, false, &opts.sourceFlags, &opts.selectFlags)
 	if err != nil {
 		return err
 	}
@@ -77,16 +78,8 @@ func runMigrate(ctx context.Context, a *app, location, dest string, opts migrate
 	if opts.dryRun {
 		return s.plan(ctx, x, r, &f)
 	}
-	t, err := dial(ctx, r.to, r.options)
+	t, p, err := s.planFor(ctx, x, r)
 	if err != nil {
-		return err
-	}
-	r.rules.Target.Harbor = t.harbor != nil
-	p, err := s.makePlan(x, r.rules)
-	if err != nil {
-		return err
-	}
-	if err := s.tellPlan(p); err != nil {
 		return err
 	}
 	if err := s.tellRefused(p, t.host()); err != nil {

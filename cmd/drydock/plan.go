@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +15,7 @@ import (
 )
 
 type planOptions struct {
+	sourceFlags
 	selectFlags
 	mapFlags
 	targetFlags
@@ -31,16 +34,16 @@ bytes would be sent. It asks the target what it has, and changes nothing.` + exi
 			return runPlan(cmd.Context(), a, args[0], args[1], opts)
 		},
 	}
+	opts.sourceFlags.register(cmd.Flags())
 	opts.selectFlags.register(cmd.Flags())
 	opts.mapFlags.register(cmd.Flags())
 	opts.targetFlags.register(cmd.Flags())
 	opts.runFlags.register(cmd.Flags())
-	opts.registerReadData(cmd.Flags())
 	return cmd
 }
 
 func runPlan(ctx context.Context, a *app, location, dest string, opts planOptions) error {
-	r, err := a.prepare(dest, &opts.selectFlags, &opts.mapFlags, &opts.targetFlags, &opts.runFlags)
+	r, err := a.prepare(dest, &opts.sourceFlags, &opts.selectFlags, &opts.mapFlags, &opts.targetFlags, &opts.runFlags)
 	if err != nil {
 		return err
 	}
@@ -51,7 +54,7 @@ func runPlan(ctx context.Context, a *app, location, dest string, opts planOption
 	if err != nil {
 		return err
 	}
-	src, x, err := s.scan(ctx, location, storage.ScanOptions{ReadData: opts.readData, KeepIndexes: opts.trims()})
+	src, x, err := s.scan(ctx, location, false, &opts.sourceFlags, &opts.selectFlags)
 	if err != nil {
 		return err
 	}
@@ -61,16 +64,8 @@ func runPlan(ctx context.Context, a *app, location, dest string, opts planOption
 
 // plan tells the plan for a target, with what the target has already.
 func (s *session) plan(ctx context.Context, x *storage.Index, r *request, f *forecast) error {
-	t, err := dial(ctx, r.to, r.options)
+	t, p, err := s.planFor(ctx, x, r)
 	if err != nil {
-		return err
-	}
-	r.rules.Target.Harbor = t.harbor != nil
-	p, err := s.makePlan(x, r.rules)
-	if err != nil {
-		return err
-	}
-	if err := s.tellPlan(p); err != nil {
 		return err
 	}
 	if f.projects, err = t.missingProjects(ctx, p); err != nil {
@@ -89,40 +84,28 @@ type forecast struct {
 	toSend   plan.Plan
 }
 
-// foresee asks the target which images it has.
+// foresee asks the target which images it has. In a project that is missing
+// there are none.
 func (s *session) foresee(ctx context.Context, t *target, p *plan.Plan, jobs int, f *forecast) error {
-	missing := map[string]bool{}
-	for _, name := range f.projects {
-		missing[name] = true
-	}
-	there := make(chan bool, len(p.Images))
-	var asked plan.Plan
-	for _, i := range p.Images {
-		if project, _, _ := strings.Cut(i.Target.Repository, "/"); missing[project] {
-			f.toSend.Images = append(f.toSend.Images, i)
-		} else {
-			asked.Images = append(asked.Images, i)
+	var mu sync.Mutex
+	return s.each(ctx, p, "plan", jobs, func(ctx context.Context, i plan.Image) error {
+		project, _, _ := strings.Cut(i.Target.Repository, "/")
+		has := false
+		if !slices.Contains(f.projects, project) {
+			var err error
+			if has, err = t.registry.Has(ctx, i); err != nil {
+				return fmt.Errorf("asking the target for %s: %w", i.Target, err)
+			}
 		}
-	}
-	lacking := make(chan plan.Image, len(asked.Images))
-	err := s.each(ctx, &asked, "plan", jobs, func(ctx context.Context, i plan.Image) error {
-		has, err := t.registry.Has(ctx, i)
-		if err != nil {
-			return fmt.Errorf("asking the target for %s: %w", i.Target, err)
-		}
+		mu.Lock()
+		defer mu.Unlock()
 		if has {
-			there <- true
+			f.there++
 		} else {
-			lacking <- i
+			f.toSend.Images = append(f.toSend.Images, i)
 		}
 		return nil
 	})
-	f.there = len(there)
-	close(lacking)
-	for i := range lacking {
-		f.toSend.Images = append(f.toSend.Images, i)
-	}
-	return err
 }
 
 func (f *forecast) lines(s report.Summary, host string) []string {

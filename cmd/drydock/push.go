@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -41,7 +40,7 @@ projects that are missing are created first.` + exitStatus,
 }
 
 func runPush(ctx context.Context, a *app, dir, dest string, opts pushOptions) error {
-	r, err := a.prepare(dest, &opts.selectFlags, &opts.mapFlags, &opts.targetFlags, &opts.runFlags)
+	r, err := a.prepare(dest, &sourceFlags{}, &opts.selectFlags, &opts.mapFlags, &opts.targetFlags, &opts.runFlags)
 	if err != nil {
 		return err
 	}
@@ -63,16 +62,8 @@ func runPush(ctx context.Context, a *app, dir, dest string, opts pushOptions) er
 	if opts.dryRun {
 		return s.plan(ctx, x, r, &f)
 	}
-	t, err := dial(ctx, r.to, r.options)
+	t, p, err := s.planFor(ctx, x, r)
 	if err != nil {
-		return err
-	}
-	r.rules.Target.Harbor = t.harbor != nil
-	p, err := s.makePlan(x, r.rules)
-	if err != nil {
-		return err
-	}
-	if err := s.tellPlan(p); err != nil {
 		return err
 	}
 	if err := s.tellRefused(p, t.host()); err != nil {
@@ -85,7 +76,7 @@ func runPush(ctx context.Context, a *app, dir, dest string, opts pushOptions) er
 	err = s.each(ctx, p, "push", opts.jobs, func(ctx context.Context, i plan.Image) error {
 		o, refused := t.refusedProject(i, reasons)
 		if !refused {
-			o = t.pushOne(ctx, filepath.Join(dir, filepath.FromSlash(i.LayoutPath())), i)
+			o = t.pushOne(ctx, dirlayout.Locate(dir, i), i)
 		}
 		return s.outcome(o)
 	})

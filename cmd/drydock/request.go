@@ -14,12 +14,12 @@ type request struct {
 	jobs    int
 }
 
-func (a *app) prepare(dest string, sel *selectFlags, mapping *mapFlags, reach *targetFlags, run *runFlags) (*request, error) {
+func (a *app) prepare(dest string, src *sourceFlags, sel *selectFlags, mapping *mapFlags, reach *targetFlags, run *runFlags) (*request, error) {
 	to, err := plan.ParseDestination(dest)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	rules, err := sel.rules()
+	rules, err := sel.rules(src)
 	if err != nil {
 		return nil, err
 	}

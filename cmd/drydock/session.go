@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -19,6 +20,8 @@ type session struct {
 	bars    *bars
 	mapped  bool // images have targets in a registry
 	started time.Time
+
+	mu      sync.Mutex // several images come to an end at once
 	summary report.Summary
 }
 
@@ -60,8 +63,11 @@ func (a *app) newSession(v verb, f *runFlags) (*session, error) {
 		file, err := report.NewFile(f.report, report.Run{
 			Verb: v.name, Source: v.source, Target: v.target, Started: s.started.UTC(), Version: version(),
 		})
+		if errors.Is(err, report.ErrUnknownForm) {
+			err = usageError{err}
+		}
 		if err != nil {
-			return nil, usageError{err}
+			return nil, err
 		}
 		handlers = append(handlers, file)
 	}
@@ -109,7 +115,9 @@ func (s *session) tellRefused(p *plan.Plan, host string) error {
 }
 
 func (s *session) outcome(o report.Outcome) error {
+	s.mu.Lock()
 	s.summary.Add(o)
+	s.mu.Unlock()
 	return s.Outcome(o)
 }
 
@@ -123,7 +131,7 @@ func (s *session) close(ctx context.Context, whole bool) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case !whole || s.summary.Failed > 0 || s.summary.Incomplete > 0:
+	case !whole || s.summary.Failed > 0:
 		return errLeftOut
 	}
 	return nil

@@ -20,7 +20,12 @@ import (
 // The stages of a migration, in their order. Each command is a row of them.
 
 // scan opens a source and reads it into an index. The caller closes the source.
-func (s *session) scan(ctx context.Context, location string, opts storage.ScanOptions) (source.Source, *storage.Index, error) {
+func (s *session) scan(ctx context.Context, location string, thorough bool, f *sourceFlags, sel *selectFlags) (source.Source, *storage.Index, error) {
+	opts, err := f.options(sel)
+	if err != nil {
+		return nil, nil, err
+	}
+	opts.Thorough = thorough
 	src, err := source.Open(ctx, location)
 	if err != nil {
 		return nil, nil, err
@@ -48,6 +53,20 @@ func (s *session) makePlan(x *storage.Index, rules plan.Rules) (*plan.Plan, erro
 		return nil, usageError{err}
 	}
 	return p, nil
+}
+
+// planFor reaches the target, makes the plan for it, and tells it.
+func (s *session) planFor(ctx context.Context, x *storage.Index, r *request) (*target, *plan.Plan, error) {
+	t, err := dial(ctx, r.to, r.options)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.rules.Target.Harbor = t.harbor != nil
+	p, err := s.makePlan(x, r.rules)
+	if err != nil {
+		return nil, nil, err
+	}
+	return t, p, s.tellPlan(p)
 }
 
 // target is a registry that is pushed to, and its Harbor, if it is one.

@@ -8,10 +8,10 @@ import (
 
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
-	"github.com/seed-5b48bd9d/drydock/pkg/storage"
 )
 
 type verifyOptions struct {
+	sourceFlags
 	selectFlags
 	mapFlags
 	targetFlags
@@ -30,6 +30,7 @@ digests. It asks by HEAD, which no retention policy counts as a pull.` + exitSta
 			return runVerify(cmd.Context(), a, args[0], args[1], opts)
 		},
 	}
+	opts.sourceFlags.register(cmd.Flags())
 	opts.selectFlags.register(cmd.Flags())
 	opts.mapFlags.register(cmd.Flags())
 	opts.targetFlags.register(cmd.Flags())
@@ -38,7 +39,7 @@ digests. It asks by HEAD, which no retention policy counts as a pull.` + exitSta
 }
 
 func runVerify(ctx context.Context, a *app, location, dest string, opts verifyOptions) error {
-	r, err := a.prepare(dest, &opts.selectFlags, &opts.mapFlags, &opts.targetFlags, &opts.runFlags)
+	r, err := a.prepare(dest, &opts.sourceFlags, &opts.selectFlags, &opts.mapFlags, &opts.targetFlags, &opts.runFlags)
 	if err != nil {
 		return err
 	}
@@ -47,21 +48,13 @@ func runVerify(ctx context.Context, a *app, location, dest string, opts verifyOp
 	if err != nil {
 		return err
 	}
-	src, x, err := s.scan(ctx, location, storage.ScanOptions{KeepIndexes: opts.trims()})
+	src, x, err := s.scan(ctx, location, false, &opts.sourceFlags, &opts.selectFlags)
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	t, err := dial(ctx, r.to, r.options)
+	t, p, err := s.planFor(ctx, x, r)
 	if err != nil {
-		return err
-	}
-	r.rules.Target.Harbor = t.harbor != nil
-	p, err := s.makePlan(x, r.rules)
-	if err != nil {
-		return err
-	}
-	if err := s.tellPlan(p); err != nil {
 		return err
 	}
 	if err := s.tellRefused(p, t.host()); err != nil {

@@ -130,3 +130,13 @@ func (c Code) Kind() Kind {
 func (c Code) New(detail string) Finding {
 	return Finding{Code: c, Level: c.Kind().Level, Detail: detail}
 }
+
+// RefusedByHarbor tells codes of images that Harbor takes from nobody, whole as
+// they may be (measured on 2.15).
+func (c Code) RefusedByHarbor() bool {
+	switch c {
+	case ManifestLarge, ArtifactManifest, IndexOfLayers, ConfigNotJSON:
+		return true
+	}
+	return false
+}

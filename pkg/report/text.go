@@ -34,7 +34,8 @@ type TextOptions struct {
 	Targets bool
 	// FindingsAreData puts findings and summary on Out.
 	FindingsAreData bool
-	// Notes shows findings of level note too.
+	// Notes shows findings of level note too; without it, only those that say
+	// what Harbor will refuse.
 	Notes bool
 	// Quiet leaves out outcomes that went well.
 	Quiet bool
@@ -135,7 +136,7 @@ func remark(i Image) string {
 
 // Finding implements Handler.
 func (t *Text) Finding(f Finding) error {
-	if f.Level == Skip || t.opts.Notes {
+	if f.Level == Skip || t.opts.Notes || f.Code.RefusedByHarbor() {
 		t.findings = append(t.findings, f)
 	}
 	return nil

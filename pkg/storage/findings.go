@@ -30,7 +30,7 @@ func (s *scanner) index() *Index {
 		s.findInRepository(x, r)
 	}
 	if s.opts.Thorough {
-		s.findUnused()
+		x.unreferenced = s.findUnused()
 	}
 	report.SortFindings(s.findings)
 	x.findings = slices.Compact(s.findings)
@@ -220,15 +220,16 @@ func (s *scanner) lacks(r *Repository, d digest.Digest) bool {
 	return (!there || l.problem == absent) && !s.hidden(revisionLinkPath(r.Name, d))
 }
 
-// findUnused names what no image needs: links to nothing and blobs without use.
-func (s *scanner) findUnused() {
+// findUnused names what no image needs: links to nothing and blobs without use,
+// whose bytes it adds up.
+func (s *scanner) findUnused() (bytes int64) {
 	for l, target := range s.layerLinks {
 		if target != "" && s.blob(target).problem == absent {
 			s.findProblem(Problem{Digest: l.digest, Code: report.LayerLinkDangling, Path: layerLinkPath(l.repository, l.digest)}, l.repository, "")
 		}
 	}
 	if slices.ContainsFunc(s.findings, hidesManifests) {
-		return // who knows what is needed there
+		return 0 // who knows what is needed there
 	}
 	used := map[digest.Digest]bool{}
 	for d, file := range s.manifests {
@@ -243,8 +244,10 @@ func (s *scanner) findUnused() {
 	for d, b := range s.blobs {
 		if !used[d] {
 			s.findProblem(Problem{Digest: d, Code: report.BlobUnreferenced, Path: BlobPath(d), Detail: fmt.Sprintf("%d bytes", b.size)}, "", "")
+			bytes += b.size
 		}
 	}
+	return bytes
 }
 
 // hidesManifests tells of findings behind which there may be manifests that

@@ -19,6 +19,7 @@ type Index struct {
 	blobs        map[digest.Digest]*blob
 	lookUp       func(digest.Digest) blob
 	findings     []report.Finding
+	unreferenced int64 // bytes
 }
 
 // Repository is a repository's tags and manifests.
@@ -97,6 +98,10 @@ func (x *Index) Manifest(d digest.Digest) *Manifest {
 	}
 	return nil
 }
+
+// Unreferenced is how many bytes no manifest refers to, as far as a thorough
+// scan could tell.
+func (x *Index) Unreferenced() int64 { return x.unreferenced }
 
 // Findings gives what is wrong or worth knowing, sorted.
 func (x *Index) Findings() []report.Finding { return x.findings }
