@@ -3,11 +3,11 @@ package push
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,18 +28,17 @@ func (s scope) String() string { return "repository:" + s.repository + ":" + s.a
 type authorizer struct {
 	r                  *Registry
 	username, password string
+	fetching           *locks // by scopes
 
 	mu        sync.Mutex
 	challenge challenge
-	tokens    map[string]*token
+	tokens    map[string]token // by scopes
 }
 
-// token is a bearer token under its scopes. Its lock is held while it is fetched.
+// token is a bearer token.
 type token struct {
-	mu      sync.Mutex
-	value   string
-	fetched time.Time
-	renew   time.Time // by this machine's clock alone: the server's may be wrong
+	value string
+	renew time.Time // by this machine's clock alone: the server's may be wrong
 }
 
 const (
@@ -49,7 +48,7 @@ const (
 )
 
 func newAuthorizer(r *Registry, username, password string) *authorizer {
-	return &authorizer{r: r, username: username, password: password, tokens: map[string]*token{}}
+	return &authorizer{r: r, username: username, password: password, fetching: newLocks(), tokens: map[string]token{}}
 }
 
 // learn takes the challenge of an answer to a ping, and tests the credentials.
@@ -64,8 +63,10 @@ func (a *authorizer) learn(ctx context.Context, resp *http.Response) error {
 	if scheme == "bearer" {
 		// Without a scope: asked with one, Harbor answers a wrong password with
 		// a token that allows nothing.
-		_, err := a.token(ctx, nil, true)
-		return a.refused(err)
+		return a.refused(a.r.retry(ctx, func() error {
+			_, err := a.token(ctx, nil, "")
+			return err
+		}))
 	}
 	again, err := a.r.send(ctx, &request{method: http.MethodGet, path: "/v2/"})
 	if err != nil {
@@ -77,16 +78,17 @@ func (a *authorizer) learn(ctx context.Context, resp *http.Response) error {
 
 // refused tells a wrong password from other trouble.
 func (a *authorizer) refused(err error) error {
-	status, ok := err.(*StatusError)
-	if !ok || (status.Status != http.StatusUnauthorized && status.Status != http.StatusForbidden) {
+	var status *StatusError
+	if !errors.As(err, &status) || (status.Status != http.StatusUnauthorized && status.Status != http.StatusForbidden) {
 		return err
 	}
 	return report.WithHint(fmt.Errorf("the registry refuses the user name %q with this password: %w", a.username, err),
 		"check user name and password (a Harbor robot's name starts with robot$); nothing was sent")
 }
 
-// authorize puts credentials into a request. With fresh, kept ones are not used.
-func (a *authorizer) authorize(ctx context.Context, req *http.Request, scopes []scope, fresh bool) error {
+// authorize puts credentials into a request, other than those that were refused
+// before, if any were.
+func (a *authorizer) authorize(ctx context.Context, req *http.Request, scopes []scope, refused string) error {
 	a.mu.Lock()
 	scheme := a.challenge.scheme
 	a.mu.Unlock()
@@ -96,13 +98,15 @@ func (a *authorizer) authorize(ctx context.Context, req *http.Request, scopes []
 		}
 		return nil
 	}
-	value, err := a.token(ctx, scopes, fresh)
+	value, err := a.token(ctx, scopes, strings.TrimPrefix(refused, bearer))
 	if err != nil {
-		return fmt.Errorf("fetching token: %w", err)
+		return err
 	}
-	req.Header.Set("Authorization", "Bearer "+value)
+	req.Header.Set("Authorization", bearer+value)
 	return nil
 }
+
+const bearer = "Bearer "
 
 // canRenew tells whether a request that was refused is worth a second try: with
 // a new token, or as an answer to a challenge that is new.
@@ -120,35 +124,33 @@ func (a *authorizer) canRenew(resp *http.Response) bool {
 	return true
 }
 
-// token gives a kept token for the scopes, or fetches one: one worker at a time
-// for the same scopes.
-func (a *authorizer) token(ctx context.Context, scopes []scope, fresh bool) (string, error) {
+// token gives a kept token for the scopes, unless it is the refused one, or
+// fetches one: one worker at a time for the same scopes.
+func (a *authorizer) token(ctx context.Context, scopes []scope, refused string) (string, error) {
 	key := fmt.Sprint(scopes)
-	a.mu.Lock()
-	t := a.tokens[key]
-	if t == nil {
-		t = &token{}
-		a.tokens[key] = t
-	}
-	c := a.challenge
-	a.mu.Unlock()
-
-	asked := time.Now()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.value != "" && time.Now().Before(t.renew) && (!fresh || t.fetched.After(asked)) {
-		return t.value, nil
-	}
-	value, lifetime, err := a.fetch(ctx, c, scopes)
+	unlock, err := a.fetching.lock(ctx, key)
 	if err != nil {
 		return "", err
 	}
-	now := time.Now()
-	t.value, t.fetched, t.renew = value, now, now.Add(lifetime-min(renewAhead, lifetime/4))
+	defer unlock()
+	a.mu.Lock()
+	kept, c := a.tokens[key], a.challenge
+	a.mu.Unlock()
+	if kept.value != "" && kept.value != refused && time.Now().Before(kept.renew) {
+		return kept.value, nil
+	}
+	value, lifetime, err := a.fetch(ctx, c, scopes)
+	if err != nil {
+		return "", fmt.Errorf("fetching token: %w", err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.tokens[key] = token{value, time.Now().Add(lifetime - min(renewAhead, lifetime/4))}
 	return value, nil
 }
 
-// fetch asks the token server (distribution, docs/content/spec/auth/token.md).
+// fetch asks the token server, once (distribution, docs/content/spec/auth/token.md).
+// What fails in passing is repeated with the request that the token is for.
 func (a *authorizer) fetch(ctx context.Context, c challenge, scopes []scope) (string, time.Duration, error) {
 	realm, err := url.Parse(c.params["realm"])
 	if err != nil || (realm.Scheme != "http" && realm.Scheme != "https") {
@@ -166,17 +168,14 @@ func (a *authorizer) fetch(ctx context.Context, c challenge, scopes []scope) (st
 		query.Add("scope", s.String())
 	}
 	realm.RawQuery = query.Encode()
-	var body []byte
-	err = a.r.retry(ctx, func() error {
-		body, err = a.ask(ctx, realm)
-		return err
-	})
+	body, err := a.ask(ctx, realm)
 	if err != nil {
 		return "", 0, err
 	}
 	return parseToken(body)
 }
 
+// ask takes no slot: whoever needs a token has one.
 func (a *authorizer) ask(ctx context.Context, realm *url.URL) ([]byte, error) {
 	req, err := a.r.newRequest(ctx, &request{method: http.MethodGet, url: realm})
 	if err != nil {
@@ -185,7 +184,7 @@ func (a *authorizer) ask(ctx context.Context, realm *url.URL) ([]byte, error) {
 	if a.username != "" {
 		req.SetBasicAuth(a.username, a.password)
 	}
-	resp, err := a.r.roundTrip(req)
+	resp, err := a.r.client.Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -203,13 +202,13 @@ func parseToken(body []byte) (string, time.Duration, error) {
 		ExpiresIn   int64  `json:"expires_in"` // seconds
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
-		return "", 0, fmt.Errorf("reading the token server's answer: %w", err)
+		return "", 0, fmt.Errorf("reading the answer: %w", err)
 	}
 	if answer.Token == "" {
 		answer.Token = answer.AccessToken
 	}
-	if answer.Token == "" || strings.ContainsAny(answer.Token, "\r\n") {
-		return "", 0, fmt.Errorf("reading the token server's answer: no token in it")
+	if answer.Token == "" || strings.ContainsFunc(answer.Token, unfitForHeader) {
+		return "", 0, fmt.Errorf("reading the answer: no token in it")
 	}
 	lifetime := defaultLifetime
 	if answer.ExpiresIn > 0 {
@@ -217,6 +216,9 @@ func parseToken(body []byte) (string, time.Duration, error) {
 	}
 	return answer.Token, lifetime, nil
 }
+
+// unfitForHeader tells what no token consists of, and no header may.
+func unfitForHeader(c rune) bool { return c <= ' ' || c > '~' }
 
 // pushScopes are what sending to a repository takes and, where from is given,
 // mounting from another.
@@ -236,72 +238,4 @@ func (r *Registry) scopeName(repository string) string {
 		return project + "/drydock"
 	}
 	return repository
-}
-
-// challenge is what a registry asks for in Www-Authenticate (RFC 9110, 11.6.1).
-type challenge struct {
-	scheme string // lower case; empty for none
-	params map[string]string
-}
-
-// parseChallenge takes the first challenge that can be met: a token before a password.
-func parseChallenge(headers []string) challenge {
-	var found []challenge
-	for _, h := range headers {
-		scheme, rest, _ := strings.Cut(strings.TrimSpace(h), " ")
-		if scheme = strings.ToLower(scheme); scheme == "bearer" || scheme == "basic" {
-			found = append(found, challenge{scheme: scheme, params: parseParams(rest)})
-		}
-	}
-	if i := slices.IndexFunc(found, func(c challenge) bool { return c.scheme == "bearer" }); i > 0 {
-		return found[i]
-	}
-	if len(found) == 0 {
-		return challenge{}
-	}
-	return found[0]
-}
-
-// parseParams reads name="value", name=value, …
-func parseParams(s string) map[string]string {
-	params := map[string]string{}
-	for s != "" {
-		name, rest, ok := strings.Cut(s, "=")
-		if !ok {
-			break
-		}
-		var value string
-		if strings.HasPrefix(rest, `"`) {
-			value, rest = unquote(rest[1:])
-		} else if end := strings.IndexByte(rest, ','); end >= 0 {
-			value, rest = rest[:end], rest[end:]
-		} else {
-			value, rest = rest, ""
-		}
-		params[strings.ToLower(strings.Trim(name, " ,"))] = strings.TrimSpace(value)
-		s = rest
-	}
-	return params
-}
-
-func unquote(s string) (value, rest string) {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		switch {
-		case s[i] == '\\' && i+1 < len(s):
-			i++
-			b.WriteByte(s[i])
-		case s[i] == '"':
-			return b.String(), s[i+1:]
-		default:
-			b.WriteByte(s[i])
-		}
-	}
-	return b.String(), ""
-}
-
-// cutLink takes a Link header apart: <target>; name=value.
-func cutLink(s string) (target string, params map[string]string, ok bool) {
-	target, rest, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(s), "<"), ">")
-	return target, parseParams(strings.TrimLeft(rest, "; ")), ok
 }

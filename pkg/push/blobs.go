@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/opencontainers/go-digest"
+
+	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 )
 
 // blobMap knows where in the target each blob is, and sees to it that each is
@@ -13,6 +15,7 @@ import (
 type blobMap struct {
 	mu    sync.Mutex
 	blobs map[digest.Digest]*blobPlace
+	homes map[digest.Digest]string // where blobs of several repositories go first
 }
 
 // blobPlace is what is known of one blob in the target.
@@ -25,7 +28,46 @@ type blobPlace struct {
 	changed      chan struct{} // closed at the next change
 }
 
-func newBlobMap() *blobMap { return &blobMap{blobs: map[digest.Digest]*blobPlace{}} }
+func newBlobMap() *blobMap {
+	return &blobMap{blobs: map[digest.Digest]*blobPlace{}, homes: map[digest.Digest]string{}}
+}
+
+// expect makes the first repository that needs a blob its home, where there are
+// several.
+func (b *blobMap) expect(images []plan.Image) {
+	first, homes := map[digest.Digest]string{}, map[digest.Digest]string{}
+	for _, i := range images {
+		for _, d := range i.Blobs {
+			to := i.Target.Repository
+			switch at, ok := first[d.Digest]; {
+			case !ok:
+				first[d.Digest] = to
+			case at != to && mountable(d.Digest):
+				homes[d.Digest] = at
+			}
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.homes = homes
+}
+
+// homeFor is where a blob that is nowhere yet has to go before it goes to a
+// repository; empty where it need not.
+func (b *blobMap) homeFor(d digest.Digest, repository string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p := b.blobs[d]; (p != nil && p.first != "") || b.homes[d] == repository {
+		return ""
+	}
+	return b.homes[d]
+}
+
+func (b *blobMap) dropHome(d digest.Digest) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.homes, d)
+}
 
 func (b *blobMap) place(d digest.Digest) *blobPlace {
 	p := b.blobs[d]
@@ -108,6 +150,18 @@ func (b *blobMap) know(repository string, digests []digest.Digest) {
 	defer b.mu.Unlock()
 	for _, d := range digests {
 		b.place(d).add(repository)
+	}
+}
+
+// forget is the opposite of know. Where else a blob is said to be is doubtful too.
+func (b *blobMap) forget(repository string, digests []digest.Digest) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, d := range digests {
+		p := b.place(d)
+		delete(p.repositories, repository)
+		p.first = ""
+		clear(p.home)
 	}
 }
 

@@ -1,13 +1,9 @@
 package push
 
 import (
-	"bytes"
-	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -36,7 +32,7 @@ const (
 // that sends its session cookie back for one from a browser, and refuses it.
 // HTTP/1.1 alone: uploads over one HTTP/2 connection share one window.
 func newClient(config *tls.Config, jobs int) *http.Client {
-	return &http.Client{Transport: &http.Transport{
+	return &http.Client{CheckRedirect: checkRedirect, Transport: &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:       config,
@@ -48,6 +44,48 @@ func newClient(config *tls.Config, jobs int) *http.Client {
 		DisableCompression:    true,
 		Protocols:             http1(),
 	}}
+}
+
+// checkRedirect follows no redirect out of TLS, none that would turn a request
+// into another, and gives credentials to no other server.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	switch {
+	case len(via) >= maxRedirects:
+		return fmt.Errorf("%w: %d of them", errRedirect, len(via))
+	case req.URL.Scheme != "https" && via[len(via)-1].URL.Scheme == "https":
+		return fmt.Errorf("%w: to %s, without TLS", errRedirect, clean(req.URL.Host, 200))
+	case req.Method != via[0].Method:
+		return http.ErrUseLastResponse
+	case !sameServer(via[0].URL, req.URL):
+		req.Header.Del("Authorization")
+	}
+	return nil
+}
+
+const maxRedirects = 5
+
+var errRedirect = errors.New("a redirect that is not followed")
+
+// sameServer tells whether what may be told to one may be told to the other: it
+// has the same host and port, and no less than the same protection.
+func sameServer(a, b *url.URL) bool {
+	if !strings.EqualFold(a.Hostname(), b.Hostname()) {
+		return false
+	}
+	if a.Scheme == b.Scheme {
+		return port(a) == port(b)
+	}
+	return b.Scheme == "https" && a.Port() == b.Port()
+}
+
+func port(u *url.URL) string {
+	switch {
+	case u.Port() != "":
+		return u.Port()
+	case u.Scheme == "https":
+		return "443"
+	}
+	return "80"
 }
 
 func http1() *http.Protocols {
@@ -95,158 +133,12 @@ func credentials(host string, opts *Options) (username, password string, err err
 	return auth.Username, auth.Password, nil
 }
 
-// request is one request to the registry, made anew for each try.
-type request struct {
-	method string
-	path   string     // below the registry's URL, or
-	url    *url.URL   // elsewhere: where an upload goes
-	query  url.Values // added to what the URL has
-	header http.Header
-	body   func() (io.ReadCloser, error) // nil for none
-	size   int64                         // of the body, bytes
-	scopes []scope                       // what a token for it has to allow
-
-	anonymous bool // without credentials
-	accept401 bool // an answer 401 is no error
-	accept404 bool // nor is 404
-}
-
-// Do sends a request to the registry's host as a whole, with basic
-// authentication where there are credentials: for an API beside the registry's.
-// It repeats what fails in passing. Answers of any status are no error.
-func (r *Registry) Do(ctx context.Context, method, path string, query url.Values, header http.Header, body []byte) (*http.Response, error) {
-	var answer *http.Response
-	err := r.retry(ctx, func() error {
-		req, err := r.newRequest(ctx, &request{method: method, path: path, query: query, header: header, size: int64(len(body)), body: bodyOf(body)})
-		if err != nil {
-			return err
-		}
-		if r.auth.username != "" {
-			req.SetBasicAuth(r.auth.username, r.auth.password)
-		}
-		resp, err := r.roundTrip(req)
-		if err != nil {
-			return err
-		}
-		if isTransientStatus(resp.StatusCode) {
-			return newStatusError(req, resp)
-		}
-		answer = resp
-		return nil
-	})
-	return answer, err
-}
-
-func bodyOf(content []byte) func() (io.ReadCloser, error) {
-	if content == nil {
-		return nil
-	}
-	return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
-}
-
-// send sends a request with what authentication it needs, and repeats it where
-// it fails in passing. An answer of 400 and above is a *StatusError.
-func (r *Registry) send(ctx context.Context, q *request) (*http.Response, error) {
-	var answer *http.Response
-	err := r.retry(ctx, func() error {
-		resp, err := r.try(ctx, q)
-		answer = resp
-		return err
-	})
-	return answer, err
-}
-
-// try sends a request once, and once more with new credentials where the
-// registry no longer takes the old ones.
-func (r *Registry) try(ctx context.Context, q *request) (*http.Response, error) {
-	for fresh := false; ; fresh = true {
-		req, err := r.newRequest(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		if !q.anonymous && req.URL.Host == r.base.Host {
-			if err := r.auth.authorize(ctx, req, q.scopes, fresh); err != nil {
-				return nil, err
-			}
-		}
-		resp, err := r.roundTrip(req)
-		switch {
-		case err != nil:
-			return nil, err
-		case resp.StatusCode == http.StatusUnauthorized && !q.anonymous && !fresh && r.auth.canRenew(resp):
-			drain(resp)
-		case resp.StatusCode < 400,
-			q.accept401 && resp.StatusCode == http.StatusUnauthorized,
-			q.accept404 && resp.StatusCode == http.StatusNotFound:
-			return resp, nil
-		default:
-			return nil, newStatusError(req, resp)
-		}
-	}
-}
-
-func (r *Registry) newRequest(ctx context.Context, q *request) (*http.Request, error) {
-	u := r.base.JoinPath(q.path)
-	if q.url != nil {
-		c := *q.url
-		u = &c
-	} else if strings.HasSuffix(q.path, "/") && !strings.HasSuffix(u.Path, "/") {
-		u.Path += "/"
-	}
-	if len(q.query) > 0 {
-		values := u.Query()
-		for key, value := range q.query {
-			values[key] = value
-		}
-		u.RawQuery = values.Encode()
-	}
-	req, err := http.NewRequestWithContext(ctx, q.method, u.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-	for key, values := range q.header {
-		req.Header[key] = values
-	}
-	if r.opts.UserAgent != "" {
-		req.Header.Set("User-Agent", r.opts.UserAgent)
-	}
-	if q.body != nil {
-		if req.Body, err = q.body(); err != nil {
-			return nil, err
-		}
-		req.GetBody, req.ContentLength = q.body, q.size
-		if q.size == 0 {
-			req.Body, req.GetBody = http.NoBody, nil
-		}
-	}
-	return req, nil
-}
-
-// roundTrip waits for a slot, so that there are never more requests at once
-// than jobs.
-func (r *Registry) roundTrip(req *http.Request) (*http.Response, error) {
-	select {
-	case r.slots <- struct{}{}:
-	case <-req.Context().Done():
-		return nil, req.Context().Err()
-	}
-	defer func() { <-r.slots }()
-	return r.client.Do(req)
-}
-
-// drain reads a short answer to its end, so that the connection is kept.
-func drain(resp *http.Response) {
-	io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
-	resp.Body.Close()
-}
-
 func isNoTLS(err error) bool {
 	var header tls.RecordHeaderError
 	return errors.As(err, &header) || (err != nil && strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"))
 }
 
-func isUnknownAuthority(err error) bool {
-	var unknown x509.UnknownAuthorityError
-	var name x509.HostnameError
-	return errors.As(err, &unknown) || errors.As(err, &name)
+func isUntrusted(err error) bool {
+	var verification *tls.CertificateVerificationError
+	return errors.As(err, &verification)
 }

@@ -91,22 +91,35 @@ func (d *destination) HasThreadSafePutBlob() bool { return true }
 // it with PutBlob, or Close, since others wait for it in turn.
 func (d *destination) TryReusingBlob(ctx context.Context, info types.BlobInfo, _ types.BlobInfoCache, _ bool) (bool, types.BlobInfo, error) {
 	how, err := d.reuse(ctx, info)
-	return how != notReused, info, err
+	return how != notPlaced, info, err
 }
 
-// reused says how a blob came to be where it is.
-type reused int
+// placed says how a blob came to be where it is.
+type placed int
 
 const (
-	notReused reused = iota
+	notPlaced placed = iota
 	wasThere
 	mounted
+	uploaded
 )
 
-func (d *destination) reuse(ctx context.Context, info types.BlobInfo) (reused, error) {
+// bring sees to it that the repository has a blob, and sends it if need be.
+func (d *destination) bring(ctx context.Context, info types.BlobInfo, open opener) (placed, error) {
+	how, err := d.reuse(ctx, info)
+	if err != nil || how != notPlaced {
+		return how, err
+	}
+	return uploaded, d.put(ctx, info, open)
+}
+
+func (d *destination) reuse(ctx context.Context, info types.BlobInfo) (placed, error) {
+	if d.claimed(info.Digest) {
+		return notPlaced, nil
+	}
 	c, err := d.r.blobs.claim(ctx, info.Digest, d.ref.Repository)
 	if err != nil {
-		return notReused, err
+		return notPlaced, err
 	}
 	if c == nil {
 		return wasThere, nil
@@ -114,7 +127,7 @@ func (d *destination) reuse(ctx context.Context, info types.BlobInfo) (reused, e
 	location, err := d.r.startUpload(ctx, c)
 	if err != nil {
 		d.r.blobs.settle(c, false)
-		return notReused, fmt.Errorf("placing blob %s: %w", info.Digest, err)
+		return notPlaced, fmt.Errorf("placing blob %s: %w", info.Digest, err)
 	}
 	if location == nil {
 		d.r.blobs.settle(c, true)
@@ -126,7 +139,15 @@ func (d *destination) reuse(ctx context.Context, info types.BlobInfo) (reused, e
 	d.mu.Lock()
 	d.claims[info.Digest] = &started{claim: c, location: location}
 	d.mu.Unlock()
-	return notReused, nil
+	return notPlaced, nil
+}
+
+// claimed tells whether the blob was left to PutBlob before. An image can have
+// one twice; to wait for oneself would be to wait for ever.
+func (d *destination) claimed(blob digest.Digest) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.claims[blob] != nil
 }
 
 // PutBlob sends a blob. A stream that can be wound back is sent again where the
@@ -185,6 +206,9 @@ func (d *destination) PutManifest(ctx context.Context, content []byte, instance 
 	case want == "":
 		want = digest.FromBytes(content)
 	}
+	if !storage.HasDigest(content, want) {
+		return fmt.Errorf("sending manifest %s: the content is another", want)
+	}
 	m, err := storage.ParseManifest(content, want, "")
 	if err != nil {
 		return err
@@ -221,7 +245,11 @@ func (d *destination) putSchema1(ctx context.Context, content []byte, name strin
 	if err := d.r.putManifest(ctx, d.ref.Repository, want.String(), storage.MediaTypeDockerSchema1Signed, content, want); err != nil {
 		return err
 	}
-	return d.r.tagBy(ctx, d.ref.Repository, name, want)
+	err := d.r.tagBy(ctx, d.ref.Repository, name, want)
+	if err != nil && d.r.isThere(ctx, d.ref.Repository, name, want) {
+		return nil // set before, and the answer was lost
+	}
+	return err
 }
 
 // PutSignatures implements types.ImageDestination; there are none.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -62,7 +63,20 @@ func (r *Registry) getManifestDigest(ctx context.Context, q *request) (digest.Di
 	if len(content) > maxManifest {
 		return "", fmt.Errorf("reading manifest %s: over %d bytes", q.path, maxManifest)
 	}
-	return digest.FromBytes(content), nil
+	return contentDigest(content, q.path), nil
+}
+
+// contentDigest hashes a manifest as what it was asked for by, and one of docker's
+// first schema without the signatures that the registry put on.
+func contentDigest(content []byte, path string) digest.Digest {
+	name := digest.Digest(path[strings.LastIndexByte(path, '/')+1:])
+	if name.Validate() == nil && storage.HasDigest(content, name) {
+		return name
+	}
+	if payload, err := storage.SignedPayload(content); err == nil {
+		content = payload
+	}
+	return digest.FromBytes(content)
 }
 
 // putManifest sends a manifest under a tag or its digest. The registry has to
@@ -76,16 +90,32 @@ func (r *Registry) putManifest(ctx context.Context, repository, name, mediaType 
 		size:   int64(len(content)),
 		body:   bodyOf(content),
 	})
+	var status *StatusError
+	if errors.As(err, &status) && status.Status == http.StatusPreconditionFailed && r.isThere(ctx, repository, name, want) {
+		return nil // immutable, and what it should be: an answer before this one was lost
+	}
 	if err != nil {
 		return err
 	}
 	drain(resp)
-	got := digest.Digest(resp.Header.Get("Docker-Content-Digest"))
-	if resp.StatusCode != http.StatusCreated {
-		return fmt.Errorf("sending manifest %s: unexpected answer %s", want, resp.Status)
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return fmt.Errorf("unexpected answer %s", resp.Status)
 	}
+	return sameDigest(resp, want)
+}
+
+// isThere tells whether a tag has the digest that it should have.
+func (r *Registry) isThere(ctx context.Context, repository, tag string, want digest.Digest) bool {
+	got, err := r.headManifest(ctx, repository, tag)
+	return err == nil && got == want
+}
+
+// sameDigest holds what the registry says that it has against what was meant. It
+// may say nothing, or another algorithm's digest of the same content.
+func sameDigest(resp *http.Response, want digest.Digest) error {
+	got := digest.Digest(resp.Header.Get("Docker-Content-Digest"))
 	if got.Validate() == nil && got.Algorithm() == want.Algorithm() && got != want {
-		return fmt.Errorf("sending manifest %s: the registry took it as %s", want, got)
+		return fmt.Errorf("the registry took it as %s", got)
 	}
 	return nil
 }
@@ -95,32 +125,42 @@ func (r *Registry) putManifest(ctx context.Context, repository, name, mediaType 
 // asked for on its own.
 type tagLists struct {
 	r     *Registry
+	locks *locks // by repository, while it is asked
 	mu    sync.Mutex
 	lists map[string]*tagList
 }
 
 type tagList struct {
-	once  sync.Once
 	tags  map[string]bool
 	known bool // false where the registry would not say
 }
 
-func newTagLists(r *Registry) *tagLists { return &tagLists{r: r, lists: map[string]*tagList{}} }
+func newTagLists(r *Registry) *tagLists {
+	return &tagLists{r: r, locks: newLocks(), lists: map[string]*tagList{}}
+}
 
-// mayHave is false only where the registry said that there is no such tag.
-func (l *tagLists) mayHave(ctx context.Context, repository, tag string) bool {
+// mayHave is false only where the registry said that there is no such tag. It
+// returns no error but that of ctx.
+func (l *tagLists) mayHave(ctx context.Context, repository, tag string) (bool, error) {
+	unlock, err := l.locks.lock(ctx, repository)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
 	l.mu.Lock()
 	list := l.lists[repository]
-	if list == nil {
-		list = &tagList{}
-		l.lists[repository] = list
-	}
 	l.mu.Unlock()
-	list.once.Do(func() {
+	if list == nil {
 		tags, err := l.r.listTags(ctx, repository)
-		list.tags, list.known = tags, err == nil
-	})
-	return !list.known || list.tags[tag]
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		list = &tagList{tags, err == nil}
+		l.mu.Lock()
+		l.lists[repository] = list
+		l.mu.Unlock()
+	}
+	return !list.known || list.tags[tag], nil
 }
 
 // listTags gives a repository's tags, page by page; none for one that is absent.
@@ -146,6 +186,9 @@ func (r *Registry) listTags(ctx context.Context, repository string) (map[string]
 		}
 		err = json.NewDecoder(io.LimitReader(resp.Body, maxTagList)).Decode(&page)
 		drain(resp)
+		if err == nil && resp.StatusCode != http.StatusOK {
+			err = fmt.Errorf("unexpected answer %s", resp.Status)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("reading tags of %s: %w", repository, err)
 		}
@@ -156,7 +199,7 @@ func (r *Registry) listTags(ctx context.Context, repository string) (map[string]
 		if next == nil {
 			return tags, nil
 		}
-		if next.Host != r.base.Host {
+		if !sameServer(r.base, next) {
 			return nil, fmt.Errorf("reading tags of %s: the next page is on another host, %s", repository, next.Host)
 		}
 		q.url = next
@@ -167,14 +210,13 @@ func (r *Registry) listTags(ctx context.Context, repository string) (map[string]
 // nextPage reads the Link header of a page (RFC 5988, as the OCI distribution
 // spec's "Listing Tags" uses it).
 func nextPage(resp *http.Response) *url.URL {
-	for _, link := range resp.Header.Values("Link") {
-		target, params, ok := cutLink(link)
-		if !ok || params["rel"] != "next" {
-			continue
-		}
-		if u, err := resp.Request.URL.Parse(target); err == nil {
-			u.Scheme = resp.Request.URL.Scheme
-			return u
+	for _, header := range resp.Header.Values("Link") {
+		for _, l := range links(header) {
+			u, err := resp.Request.URL.Parse(l.target)
+			if l.params["rel"] == "next" && err == nil {
+				u.Scheme = resp.Request.URL.Scheme
+				return u
+			}
 		}
 	}
 	return nil

@@ -4,93 +4,55 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"strings"
 	"sync"
 
 	"github.com/containers/image/v5/types"
-	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
-	"github.com/seed-5b48bd9d/drydock/pkg/storage"
 )
-
-func hasDigest(content []byte, d digest.Digest) bool { return storage.HasDigest(content, d) }
 
 // Push sends one image from its layout: blobs first, then manifests bottom-up,
 // the tag last. An image that the registry has under the same digest is skipped.
 //
 // The outcome is complete whatever happens; the error is nil unless the outcome
-// is failed, and then says more: a *StatusError for what the registry refused.
+// is failed, and then says more: a *StatusError for what the registry refused,
+// and a hint where something helps.
 func (r *Registry) Push(ctx context.Context, layout types.ImageReference, img plan.Image) (report.Outcome, error) {
 	o := report.Outcome{
 		Source: img.Source.String(),
 		Target: r.base.Host + "/" + img.Target.String(),
 		Digest: img.Manifest.Digest.String(),
 	}
-	unlock := r.lockTag(img.Target.String())
-	defer unlock()
-	there, err := r.Has(ctx, img)
-	if err == nil && there {
-		o.Status = report.Skipped
-		return o, nil
-	}
-	if err == nil {
-		err = r.pushImage(ctx, layout, img, &o)
-	}
-	if err != nil {
-		err = fmt.Errorf("pushing %s: %w", img.Source, err)
+	there, err := r.pushOnce(ctx, layout, img, &o)
+	switch {
+	case err != nil:
+		err = withWhy(fmt.Errorf("pushing %s: %w", img.Source, err))
 		o.Status, o.Error = report.Failed, err.Error()
-		return o, err
+		if advice := report.Advice(err); advice != "" {
+			o.Error += " (" + advice + ")"
+		}
+	case there:
+		o.Status = report.Skipped
+	default:
+		o.Status = report.Done
 	}
-	o.Status = report.Done
-	return o, nil
+	return o, err
 }
 
-// lockTag keeps two pushes of one tag apart: Harbor can lose one of them.
-func (r *Registry) lockTag(target string) (unlock func()) {
-	r.mu.Lock()
-	l := r.tagLocks[target]
-	if l == nil {
-		l = &sync.Mutex{}
-		r.tagLocks[target] = l
-	}
-	r.mu.Unlock()
-	l.Lock()
-	return l.Unlock
-}
-
-// Has tells whether the target has the image under the same digest.
-func (r *Registry) Has(ctx context.Context, img plan.Image) (bool, error) {
-	if img.Target.Tag != "" && !r.tags.mayHave(ctx, img.Target.Repository, img.Target.Tag) {
-		return false, nil
-	}
-	d, err := r.Resolve(ctx, img.Target)
-	if errors.Is(err, ErrNotFound) {
-		return false, nil
-	}
-	if err != nil || d != img.Manifest.Digest {
+// pushOnce keeps two pushes of one tag apart, since Harbor can lose one of them.
+func (r *Registry) pushOnce(ctx context.Context, layout types.ImageReference, img plan.Image, o *report.Outcome) (there bool, err error) {
+	unlock, err := r.locks.lock(ctx, "image "+img.Target.String())
+	if err != nil {
 		return false, err
 	}
-	r.know(img)
-	return true, nil
-}
-
-// know remembers what an image that is there brought along.
-func (r *Registry) know(img plan.Image) {
-	digests := make([]digest.Digest, 0, len(img.Blobs))
-	for _, b := range img.Blobs {
-		digests = append(digests, b.Digest)
+	defer unlock()
+	if there, err := r.Has(ctx, img); err != nil || there {
+		return there, err
 	}
-	r.blobs.know(img.Target.Repository, digests)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, m := range img.Manifests {
-		r.manifests[img.Target.Repository+"@"+m.Digest.String()] = true
-	}
+	return false, r.pushImage(ctx, layout, img, o)
 }
 
 func (r *Registry) pushImage(ctx context.Context, layout types.ImageReference, img plan.Image, o *report.Outcome) error {
@@ -101,6 +63,22 @@ func (r *Registry) pushImage(ctx context.Context, layout types.ImageReference, i
 	defer src.Close()
 	dest := r.destination(img.Target, img.Manifest.Digest)
 	defer dest.Close()
+	err = r.pushParts(ctx, src, dest, img, o)
+	if isMissingPart(err) {
+		// Something was taken to be there that is not, or no longer: look again.
+		r.forget(img)
+		err = r.pushParts(ctx, src, dest, img, o)
+	}
+	return err
+}
+
+func isMissingPart(err error) bool {
+	var status *StatusError
+	return errors.As(err, &status) && status.Status < 500 &&
+		(status.Has("MANIFEST_BLOB_UNKNOWN") || status.Has("BLOB_UNKNOWN") || status.Has("MANIFEST_UNKNOWN"))
+}
+
+func (r *Registry) pushParts(ctx context.Context, src types.ImageSource, dest *destination, img plan.Image, o *report.Outcome) error {
 	if err := r.pushBlobs(ctx, src, dest, img.Blobs, o); err != nil {
 		return err
 	}
@@ -125,10 +103,7 @@ func (r *Registry) pushBlobs(ctx context.Context, src types.ImageSource, dest *d
 	for _, b := range blobs {
 		g.Go(func() error {
 			info := types.BlobInfo{Digest: b.Digest, Size: b.Size, MediaType: b.MediaType}
-			how, err := dest.reuse(ctx, info)
-			if err == nil && how == notReused {
-				err = dest.put(ctx, info, blobOpener(ctx, src, info))
-			}
+			how, err := r.pushBlob(ctx, dest, info, blobOpener(ctx, src, info))
 			if err != nil {
 				return err
 			}
@@ -137,7 +112,7 @@ func (r *Registry) pushBlobs(ctx context.Context, src types.ImageSource, dest *d
 			switch how {
 			case mounted:
 				o.Mounted++
-			case notReused:
+			case uploaded:
 				o.Uploaded++
 				o.Bytes += b.Size
 			}
@@ -147,15 +122,36 @@ func (r *Registry) pushBlobs(ctx context.Context, src types.ImageSource, dest *d
 	return g.Wait()
 }
 
+// pushBlob brings a blob to an image's repository. One that the registry does not
+// have, and that several repositories need, goes to its home and is mounted from
+// there: so a run that was interrupted leaves it where the next one looks.
+func (r *Registry) pushBlob(ctx context.Context, dest *destination, info types.BlobInfo, open opener) (placed, error) {
+	home := r.blobs.homeFor(info.Digest, dest.ref.Repository)
+	if home == "" {
+		return dest.bring(ctx, info, open)
+	}
+	how, err := r.destination(plan.Reference{Repository: home}, "").bring(ctx, info, open)
+	switch {
+	case ctx.Err() != nil || errors.Is(err, errLocal):
+		return how, err
+	case err != nil: // it may be wanted there in vain, for want of room or of a right
+		r.blobs.dropHome(info.Digest)
+	}
+	own, err := dest.bring(ctx, info, open)
+	return max(how, own), err
+}
+
 // pushManifest sends one manifest of an image. One that is not the image's own
 // need not be sent twice to a repository.
 func (r *Registry) pushManifest(ctx context.Context, src types.ImageSource, dest *destination, m ocispec.Descriptor, img plan.Image) error {
 	top := m.Digest == img.Manifest.Digest
-	key := img.Target.Repository + "@" + m.Digest.String()
-	r.mu.Lock()
-	there := r.manifests[key]
-	r.mu.Unlock()
-	if there && !top {
+	key := manifestKey(img.Target.Repository, m.Digest)
+	unlock, err := r.locks.lock(ctx, "manifest "+key)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if !top && r.manifests.has(key) {
 		return nil
 	}
 	content, err := readManifest(ctx, src, m.Digest, top)
@@ -163,68 +159,8 @@ func (r *Registry) pushManifest(ctx context.Context, src types.ImageSource, dest
 		return err
 	}
 	if err := dest.putManifest(ctx, content, m.MediaType, m.Digest, top); err != nil {
-		return fmt.Errorf("sending manifest %s: %w", m.Digest, withWhy(err))
+		return fmt.Errorf("sending manifest %s: %w", m.Digest, err)
 	}
-	r.mu.Lock()
-	r.manifests[key] = true
-	r.mu.Unlock()
-	return nil
-}
-
-// withWhy adds to refusals what they mean and what helps.
-func withWhy(err error) error {
-	var status *StatusError
-	if !errors.As(err, &status) {
-		return err
-	}
-	switch {
-	case status.Status == http.StatusPreconditionFailed:
-		return report.WithHint(err, "a rule of the project makes the tag immutable, and it has another digest there")
-	case status.Status == http.StatusRequestEntityTooLarge:
-		return report.WithHint(err, "a proxy before the registry limits the size of requests: raise its limit (nginx: client_max_body_size)")
-	case status.Has("DENIED") && strings.Contains(status.Error(), "quota"), strings.Contains(status.Error(), "upper limit"):
-		return report.WithHint(err, "raise the project's quota, then run again")
-	}
-	return err
-}
-
-// Verify compares an image with the target: its reference, and every manifest
-// below it by digest. The error names the first that is missing or different.
-func (r *Registry) Verify(ctx context.Context, img plan.Image) error {
-	got, err := r.Resolve(ctx, img.Target)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return fmt.Errorf("verifying %s: %w in the target", img.Target, err)
-	case err != nil:
-		return fmt.Errorf("verifying %s: %w", img.Target, err)
-	case got != img.Manifest.Digest:
-		return fmt.Errorf("verifying %s: the target has %s, the source %s", img.Target, got, img.Manifest.Digest)
-	}
-	for _, m := range img.Manifests {
-		if m.Digest == img.Manifest.Digest {
-			continue
-		}
-		if err := r.verifyManifest(ctx, img.Target.Repository, m.Digest); err != nil {
-			return fmt.Errorf("verifying %s: manifest %s: %w", img.Target, m.Digest, err)
-		}
-	}
-	return nil
-}
-
-// verifyManifest asks for a manifest by its digest, once for each repository.
-func (r *Registry) verifyManifest(ctx context.Context, repository string, d digest.Digest) error {
-	key := repository + "@" + d.String()
-	r.mu.Lock()
-	seen := r.verified[key]
-	r.mu.Unlock()
-	if seen {
-		return nil
-	}
-	if _, err := r.headManifest(ctx, repository, d.String()); err != nil {
-		return err
-	}
-	r.mu.Lock()
-	r.verified[key] = true
-	r.mu.Unlock()
+	r.manifests.add(key)
 	return nil
 }

@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -52,10 +51,10 @@ type Registry struct {
 	tags  *tagLists
 	tagBy func(ctx context.Context, repository, tag string, d digest.Digest) error // nil: as any other
 
-	mu        sync.Mutex
-	manifests map[string]bool // "repository@digest" that the target is known to have
-	verified  map[string]bool // those that a HEAD has found there since
-	tagLocks  map[string]*sync.Mutex
+	manifests *set // "repository@digest" that the target is known to have
+	verified  *set // those that a HEAD has found there
+	locks     *locks
+	stall     time.Duration // see stallTimeout
 }
 
 // Dial finds out how the registry at a destination wants to be spoken to, and
@@ -80,9 +79,10 @@ func Dial(ctx context.Context, to plan.Destination, opts *Options) (*Registry, e
 func newRegistry(to plan.Destination, opts *Options) *Registry {
 	r := &Registry{
 		base:      &url.URL{Scheme: "https", Host: to.Host},
-		manifests: map[string]bool{},
-		verified:  map[string]bool{},
-		tagLocks:  map[string]*sync.Mutex{},
+		manifests: newSet(),
+		verified:  newSet(),
+		locks:     newLocks(),
+		stall:     stallTimeout,
 	}
 	if to.PlainHTTP {
 		r.base.Scheme = "http"
@@ -130,6 +130,12 @@ func (r *Registry) TagBy(tag func(ctx context.Context, repository, tag string, d
 	r.tagBy = tag
 }
 
+// Expect tells which images will be pushed, in their order. It is optional, and
+// comes before the first Push: blobs that several repositories need are then
+// placed the same way in every run, so that one that goes on where another was
+// interrupted finds all that was sent.
+func (r *Registry) Expect(images []plan.Image) { r.blobs.expect(images) }
+
 // URL is the registry's scheme and host.
 func (r *Registry) URL() *url.URL {
 	u := *r.base
@@ -148,6 +154,9 @@ func (r *Registry) ping(ctx context.Context) error {
 	defer drain(resp)
 	if !looksLikeRegistry(resp) {
 		return errNoRegistry
+	}
+	if at := resp.Request.URL; at.Scheme != r.base.Scheme && sameServer(r.base, at) {
+		r.base.Scheme = at.Scheme // it redirects to TLS: no password goes without
 	}
 	return r.auth.learn(ctx, resp)
 }
@@ -174,19 +183,18 @@ func (r *Registry) explain(err error) error {
 	wrapped := fmt.Errorf("reaching registry %s: %w", r.base, err)
 	var status *StatusError
 	switch {
-	case report.Advice(err) != "":
+	case report.Advice(err) != "", errors.Is(err, context.Canceled):
 		return wrapped
 	case isNoTLS(err):
 		return report.WithHint(wrapped, "it speaks plain HTTP: write http://"+r.base.Host+", if you trust the network in between")
-	case isUnknownAuthority(err):
+	case isUntrusted(err):
 		return report.WithHint(wrapped, "give the directory of its CA certificate with --cert-dir, or take any certificate with --tls-verify=false")
 	case errors.Is(err, errNoRegistry), errors.As(err, &status) && status.Status == http.StatusNotFound:
 		return report.WithHint(wrapped, "check host and port; GET "+r.base.String()+"/v2/ has to answer 200 or 401")
-	case status != nil:
-		return wrapped
-	default:
+	case status == nil && isNetwork(err) && !errors.Is(err, errRedirect):
 		return report.WithHint(wrapped, "check host name, port and network: nothing answers there")
 	}
+	return wrapped
 }
 
 // ErrNotFound is wrapped where the registry does not have what was asked for.

@@ -10,6 +10,8 @@ import (
 	"github.com/containers/image/v5/directory"
 	"github.com/containers/image/v5/types"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/seed-5b48bd9d/drydock/pkg/storage"
 )
 
 // Layout refers to a dir: layout, for Push.
@@ -50,7 +52,7 @@ func readManifest(ctx context.Context, src types.ImageSource, d digest.Digest, t
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errLocal, err)
 	}
-	if !hasDigest(content, d) {
+	if !storage.HasDigest(content, d) {
 		return nil, fmt.Errorf("%w: manifest %s is not what it was planned to be", errLocal, d)
 	}
 	return content, nil

@@ -7,11 +7,13 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"sync/atomic"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/seed-5b48bd9d/drydock/pkg/report"
 )
 
 // stallTimeout is how long an upload may stand still before it is given up and
@@ -23,49 +25,52 @@ const stallTimeout = 5 * time.Minute
 // request that has to be made anyway. It gives the place to upload to where the
 // registry does not have the blob, and nil where it has.
 func (r *Registry) startUpload(ctx context.Context, c *claim) (*url.URL, error) {
-	if !mountable(c.digest) {
-		if there, err := r.hasBlob(ctx, c.repository, c.digest); err != nil || there {
-			return nil, err
+	if mountable(c.digest) {
+		mount := url.Values{"mount": {c.digest.String()}, "from": {c.from}}
+		location, err := r.postUpload(ctx, c, r.pushScopes(c.repository, c.from), mount)
+		if !isMountRefused(err) {
+			return location, err
 		}
-		return r.postUpload(ctx, c.repository, r.pushScopes(c.repository, ""), nil)
-	}
-	mount := url.Values{"mount": {c.digest.String()}, "from": {c.from}}
-	location, err := r.postUpload(ctx, c.repository, r.pushScopes(c.repository, c.from), mount)
-	var status *StatusError
-	if errors.As(err, &status) && mountRefused(status.Status) {
 		// The account may not read there, or the registry knows no mounts: plainly, then.
-		return r.postUpload(ctx, c.repository, r.pushScopes(c.repository, ""), nil)
 	}
-	return location, err
+	if there, err := r.hasBlob(ctx, c.repository, c.digest); err != nil || there {
+		return nil, err
+	}
+	return r.postUpload(ctx, c, r.pushScopes(c.repository, ""), nil)
 }
 
-func mountRefused(status int) bool {
-	switch status {
+func isMountRefused(err error) bool {
+	var status *StatusError
+	if !errors.As(err, &status) {
+		return false
+	}
+	switch status.Status {
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusNotFound, http.StatusMethodNotAllowed:
 		return true
+	case http.StatusForbidden:
+		return !status.overQuota() && !status.readOnly()
 	}
 	return false
 }
 
-func (r *Registry) postUpload(ctx context.Context, repository string, scopes []scope, query url.Values) (*url.URL, error) {
+func (r *Registry) postUpload(ctx context.Context, c *claim, scopes []scope, query url.Values) (*url.URL, error) {
 	resp, err := r.send(ctx, &request{
 		method: http.MethodPost,
-		path:   "/v2/" + repository + "/blobs/uploads/",
+		path:   "/v2/" + c.repository + "/blobs/uploads/",
 		query:  query,
 		scopes: scopes,
-		body:   bodyOf([]byte{}),
 	})
 	if err != nil {
 		return nil, err
 	}
 	defer drain(resp)
-	switch resp.StatusCode {
-	case http.StatusCreated:
-		return nil, nil
-	case http.StatusAccepted:
+	switch {
+	case resp.StatusCode == http.StatusCreated && query != nil:
+		return nil, sameDigest(resp, c.digest)
+	case resp.StatusCode == http.StatusAccepted:
 		return r.location(resp)
 	}
-	return nil, fmt.Errorf("starting upload to %s: unexpected answer %s", repository, resp.Status)
+	return nil, fmt.Errorf("starting upload to %s: unexpected answer %s", c.repository, resp.Status)
 }
 
 // location is where an upload goes on. It may be relative. A registry behind a
@@ -75,7 +80,10 @@ func (r *Registry) location(resp *http.Response) (*url.URL, error) {
 	if err != nil || resp.Header.Get("Location") == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return nil, fmt.Errorf("starting upload: the registry names no place for it: %q", clean(resp.Header.Get("Location"), 200))
 	}
-	if u.Scheme == "http" && r.base.Scheme == "https" && u.Hostname() == r.base.Hostname() {
+	if u.Scheme == "http" && r.base.Scheme == "https" {
+		if !strings.EqualFold(u.Hostname(), r.base.Hostname()) {
+			return nil, fmt.Errorf("starting upload: the registry names a place without TLS for it: %s", clean(u.Host, 200))
+		}
 		u.Scheme, u.Host = r.base.Scheme, r.base.Host
 	}
 	return u, nil
@@ -115,7 +123,8 @@ var errUploadGone = &StatusError{Method: http.MethodPut, Path: "upload", Status:
 func (r *Registry) putBlob(ctx context.Context, c *claim, location *url.URL, size int64, open opener) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	watch := time.AfterFunc(stallTimeout, func() { cancel(errStalled) })
+	watch := time.AfterFunc(r.stall, func() { cancel(errStalled) })
+	watch.Stop() // until it is this upload's turn
 	defer watch.Stop()
 	resp, err := r.try(ctx, &request{
 		method: http.MethodPut,
@@ -129,41 +138,53 @@ func (r *Registry) putBlob(ctx context.Context, c *claim, location *url.URL, siz
 			if err != nil {
 				return nil, err
 			}
-			watch.Reset(stallTimeout)
-			return &watched{f, watch, new(atomic.Int64), size}, nil
+			watch.Reset(r.stall)
+			return &watched{ReadCloser: f, watch: watch, stall: r.stall, left: size}, nil
 		},
 	})
-	if cause := context.Cause(ctx); err != nil && cause == errStalled {
+	switch {
+	case err != nil && context.Cause(ctx) == errStalled:
 		return errStalled
-	}
-	if err != nil {
-		return err
+	case err != nil:
+		return r.atHome(err, location)
 	}
 	drain(resp)
 	if resp.StatusCode != http.StatusCreated && resp.StatusCode != http.StatusNoContent {
-		return fmt.Errorf("uploading %s: unexpected answer %s", c.digest, resp.Status)
+		return fmt.Errorf("unexpected answer %s", resp.Status)
 	}
-	return nil
+	return sameDigest(resp, c.digest)
+}
+
+// atHome adds to a refusal that the registry named another host, which gets no
+// credentials.
+func (r *Registry) atHome(err error, location *url.URL) error {
+	var status *StatusError
+	if sameServer(r.base, location) || !errors.As(err, &status) || (status.Status != http.StatusUnauthorized && status.Status != http.StatusForbidden) {
+		return err
+	}
+	return report.WithHint(fmt.Errorf("%s names %s for uploads, which gets no password: %w", r.base.Host, clean(location.Host, 200), err),
+		"name that host as the destination or, in Harbor, set external_url to the one that you named")
 }
 
 // errStalled counts as a broken connection.
-var errStalled = &url.Error{Op: "Put", URL: "upload", Err: fmt.Errorf("nothing moved for %s", stallTimeout)}
+var errStalled = &url.Error{Op: "Put", URL: "upload", Err: errors.New("nothing moved")}
 
 // watched winds the watch up at each read, and lets it go when all is read:
-// then the registry may think as long as answerTimeout.
+// then the registry may think as long as answerTimeout. A reader has one user.
 type watched struct {
 	io.ReadCloser
 	watch *time.Timer
-	read  *atomic.Int64
-	size  int64
+	stall time.Duration
+	left  int64 // bytes
 }
 
 func (w *watched) Read(p []byte) (int, error) {
 	n, err := w.ReadCloser.Read(p)
-	if w.read.Add(int64(n)) >= w.size {
-		w.watch.Reset(answerTimeout + stallTimeout)
+	w.left -= int64(n)
+	if w.left <= 0 {
+		w.watch.Reset(answerTimeout + w.stall)
 	} else {
-		w.watch.Reset(stallTimeout)
+		w.watch.Reset(w.stall)
 	}
 	return n, err
 }
