@@ -116,7 +116,7 @@ func (m *migration) open(dir string, src source.Source, x *storage.Index, method
 }
 
 func (m *migration) run(ctx context.Context, p *plan.Plan, opts *migrateOptions) (err error) {
-	if m.reasons, err = m.target.prepareProjects(ctx, p, &opts.targetFlags); err != nil {
+	if m.reasons, err = m.target.prepare(ctx, p, &opts.targetFlags); err != nil {
 		return err
 	}
 	return m.session.each(ctx, p, "migrate", opts.jobs, func(ctx context.Context, i plan.Image) error {

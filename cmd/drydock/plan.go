@@ -89,9 +89,8 @@ type forecast struct {
 func (s *session) foresee(ctx context.Context, t *target, p *plan.Plan, jobs int, f *forecast) error {
 	var mu sync.Mutex
 	return s.each(ctx, p, "plan", jobs, func(ctx context.Context, i plan.Image) error {
-		project, _, _ := strings.Cut(i.Target.Repository, "/")
 		has := false
-		if !slices.Contains(f.projects, project) {
+		if !slices.Contains(f.projects, project(i)) {
 			var err error
 			if has, err = t.registry.Has(ctx, i); err != nil {
 				return fmt.Errorf("asking the target for %s: %w", i.Target, err)

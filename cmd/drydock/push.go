@@ -69,7 +69,7 @@ func runPush(ctx context.Context, a *app, dir, dest string, opts pushOptions) er
 	if err := s.tellRefused(p, t.host()); err != nil {
 		return err
 	}
-	reasons, err := t.prepareProjects(ctx, p, &opts.targetFlags)
+	reasons, err := t.prepare(ctx, p, &opts.targetFlags)
 	if err != nil {
 		return err
 	}

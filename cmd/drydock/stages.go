@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -105,22 +106,34 @@ func (t *target) missingProjects(ctx context.Context, p *plan.Plan) ([]string, e
 	return t.harbor.Missing(ctx, p.Projects())
 }
 
-// prepareProjects creates the projects that are missing. It gives the reasons
-// why images of a project cannot be pushed, by the project's name.
-func (t *target) prepareProjects(ctx context.Context, p *plan.Plan, f *targetFlags) (map[string]error, error) {
+// prepare creates the projects that are missing, and tells the registry what to
+// expect. It gives the reasons why images of a project cannot be pushed, by the
+// project's name.
+func (t *target) prepare(ctx context.Context, p *plan.Plan, f *targetFlags) (map[string]error, error) {
 	missing, err := t.missingProjects(ctx, p)
-	if err != nil || len(missing) == 0 {
+	if err != nil {
 		return nil, err
 	}
-	if f.createProject {
-		return t.harbor.Create(ctx, missing, f.public), ctx.Err()
-	}
 	refused := map[string]error{}
-	for _, name := range missing {
-		refused[name] = report.WithHint(fmt.Errorf("the project %s does not exist", name),
-			"create it in Harbor first, or leave out --create-projects=false")
+	switch {
+	case len(missing) > 0 && f.createProject:
+		refused = t.harbor.Create(ctx, missing, f.public)
+	default:
+		for _, name := range missing {
+			refused[name] = report.WithHint(fmt.Errorf("the project %s does not exist", name),
+				"create it in Harbor first, or leave out --create-projects=false")
+		}
 	}
-	return refused, nil
+	t.registry.Expect(slices.DeleteFunc(slices.Clone(p.Images), func(i plan.Image) bool {
+		return refused[project(i)] != nil
+	}))
+	return refused, ctx.Err()
+}
+
+// project is an image's project in Harbor: the first component of its target.
+func project(i plan.Image) string {
+	name, _, _ := strings.Cut(i.Target.Repository, "/")
+	return name
 }
 
 // waves splits a plan's images so that each wave refers only to earlier ones.
@@ -164,8 +177,7 @@ func (s *session) each(ctx context.Context, p *plan.Plan, stage string, jobs int
 
 // refusedProject is the outcome of an image whose project cannot be had.
 func (t *target) refusedProject(i plan.Image, reasons map[string]error) (report.Outcome, bool) {
-	project, _, _ := strings.Cut(i.Target.Repository, "/")
-	if err := reasons[project]; err != nil {
+	if err := reasons[project(i)]; err != nil {
 		return t.failed(i, err), true
 	}
 	return report.Outcome{}, false
@@ -174,6 +186,9 @@ func (t *target) refusedProject(i plan.Image, reasons map[string]error) (report.
 func (t *target) failed(i plan.Image, err error) report.Outcome {
 	o := t.outcome(i, report.Failed)
 	o.Error = err.Error()
+	if advice := report.Advice(err); advice != "" {
+		o.Error += " (" + advice + ")"
+	}
 	return o
 }
 

@@ -48,7 +48,7 @@ func startHarbor(t *testing.T) *registryUnderTest {
 
 // startDistribution runs distribution v3 in this process.
 func startDistribution(t *testing.T) *registryUnderTest {
-	server, err := harbortest.NewRegistry("")
+	server, err := harbortest.NewRegistry(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
