@@ -1,0 +1,50 @@
+package push
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/seed-5b48bd9d/drydock/pkg/report"
+)
+
+// withWhy adds to refusals what they mean and what helps.
+func withWhy(err error) error {
+	var status *StatusError
+	if report.Advice(err) != "" || !errors.As(err, &status) {
+		return err
+	}
+	if advice := status.advice(); advice != "" {
+		return report.WithHint(err, advice)
+	}
+	return err
+}
+
+func (e *StatusError) advice() string {
+	switch {
+	case e.Status == http.StatusPreconditionFailed:
+		return "a rule of the project makes the tag immutable, and it has another digest there"
+	case e.Status == http.StatusRequestEntityTooLarge:
+		return "a proxy before the registry limits the size of requests: raise its limit (nginx: client_max_body_size)"
+	case e.overQuota():
+		return "raise the project's quota, then run again"
+	case e.readOnly():
+		return "an administrator ends read-only mode; then run again"
+	case e.Status == http.StatusUnauthorized && e.says("project") && e.says("not found"):
+		return "create the project first, then run again"
+	case e.Status == http.StatusUnauthorized, e.Status == http.StatusForbidden:
+		return "there is no such project, or this account may not push to it"
+	case e.Has("DIGEST_INVALID"):
+		return "the bytes are not what their digest says, or were changed on the way: drydock check --read-data tells"
+	}
+	return ""
+}
+
+// overQuota tells Harbor's refusal for want of room: "… will exceed the
+// configured upper limit of …".
+func (e *StatusError) overQuota() bool {
+	return e.Status == http.StatusForbidden && (e.says("quota") || e.says("upper limit"))
+}
+
+func (e *StatusError) readOnly() bool {
+	return e.Status == http.StatusForbidden && e.says("read only")
+}
