@@ -25,6 +25,7 @@ type Image struct {
 	Subject      string    `json:"subject,omitempty"`   // digest of what this refers to
 	Recovered    bool      `json:"recovered,omitempty"` // taken by --recover
 	Trimmed      string    `json:"trimmed,omitempty"`   // digest after --incomplete=trim
+	Reason       string    `json:"-"`                   // why it is left out, for people; findings say it to programs
 }
 
 // Name is "repository:tag", or "repository@digest" where there is no tag.

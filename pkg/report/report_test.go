@@ -66,7 +66,7 @@ func tell(t *testing.T, h report.Handler) {
 			Repository: "library/app", Tag: "v1", Digest: digest("a"), MediaType: "application/vnd.oci.image.index.v1+json",
 			Platforms: []string{"linux/amd64", "linux/arm64/v8"}, Size: 12345678, Complete: true, Updated: at.In(time.FixedZone("", 3600)), Target: "p/app:v1",
 		}),
-		h.Image(report.Image{Repository: "library/app", Tag: "v2", Digest: digest("b"), Missing: []string{digest("d")}, Updated: at}),
+		h.Image(report.Image{Repository: "library/app", Tag: "v2", Digest: digest("b"), Missing: []string{digest("d")}, Updated: at, Reason: "a blob that the image needs is not there: " + digest("d")}),
 		h.Image(report.Image{Repository: "library/app", Digest: digest("c"), ArtifactType: "application/sig", Size: 1, Complete: true, Subject: digest("a"), Trimmed: digest("1"), Recovered: true}),
 	}
 	for _, f := range []report.Finding{missing, unreadable, schema1, collision} {

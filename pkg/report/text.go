@@ -54,7 +54,7 @@ func NewText(opts TextOptions) *Text {
 // Image implements Handler.
 func (t *Text) Image(i Image) error {
 	if !t.opts.Images {
-		return nil
+		return t.notable(i)
 	}
 	var err error
 	if t.opts.Targets {
@@ -64,6 +64,25 @@ func (t *Text) Image(i Image) error {
 		err = t.row("IMAGE", "DIGEST", "SIZE", "UPDATED", "PLATFORMS", "")
 	}
 	return errors.Join(err, t.row(shortName(i), shortDigest(i.Digest), size(i.Size), date(i.Updated), kind(i), remark(i)))
+}
+
+// notable names, where there is no table, the images that are not carried as
+// they are. Where notes are shown, findings say the same.
+func (t *Text) notable(i Image) error {
+	if t.opts.Notes {
+		return nil
+	}
+	var errs []error
+	if i.Reason != "" && !i.Complete {
+		errs = append(errs, line(t.opts.Out, "left out %s: %s", i.Name(), i.Reason))
+	}
+	if i.Recovered {
+		errs = append(errs, line(t.opts.Out, "recovered %s as %s", i.Name(), i.Digest))
+	}
+	if i.Trimmed != "" {
+		errs = append(errs, line(t.opts.Out, "trimmed  %s from %s to %s", i.Name(), i.Digest, i.Trimmed))
+	}
+	return errors.Join(errs...)
 }
 
 func (t *Text) row(cells ...string) error {
