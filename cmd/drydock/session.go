@@ -152,6 +152,7 @@ func (s *session) describe(i plan.Image, leftOut *plan.LeftOut) report.Image {
 		r.Trimmed = i.Manifest.Digest.String()
 	}
 	if leftOut != nil {
+		r.Reason = leftOut.Reason
 		for _, d := range leftOut.Missing {
 			r.Missing = append(r.Missing, d.String())
 		}
