@@ -19,6 +19,7 @@ type session struct {
 	*report.Tee
 	bars    *bars
 	mapped  bool // images have targets in a registry
+	behind  int  // manifests that stay behind, since nobody asked for them
 	started time.Time
 
 	mu      sync.Mutex // several images come to an end at once
@@ -44,10 +45,10 @@ func (a *app) newSession(v verb, f *runFlags) (*session, error) {
 	text := report.TextOptions{
 		Out: s.bars.above(a.out), Err: s.bars.above(a.err),
 		Images: v.images, Targets: v.targets, FindingsAreData: v.findings, Notes: v.notes,
-		Quiet: f.quiet, Closing: v.closing,
+		Quiet: f.quiet,
 	}
-	if f.quiet {
-		text.Closing = nil
+	if !f.quiet {
+		text.Closing = func(summary report.Summary) []string { return append(s.unasked(), v.closing(summary)...) }
 	}
 	handlers := []report.Handler{s.bars}
 	switch f.output {
@@ -97,7 +98,16 @@ func (s *session) tellPlan(p *plan.Plan) error {
 	}
 	s.summary.Images = len(p.Images) + len(p.LeftOut)
 	s.summary.Findings = len(p.Findings)
+	s.behind = p.Untagged
 	return errors.Join(errs...)
+}
+
+// unasked says what is in the source and was not asked for.
+func (s *session) unasked() []string {
+	if s.behind == 0 {
+		return nil
+	}
+	return []string{plural(s.behind, "manifest", "manifests") + " that no tag leads to were not asked for; --untagged takes them along"}
 }
 
 // tellRefused tells the outcome of images that their target cannot take.

@@ -23,6 +23,7 @@ type Plan struct {
 	Images   []Image          // subjects before what refers to them, then by name
 	LeftOut  []LeftOut        // chosen, but not to be carried
 	Findings []report.Finding // about what was chosen and about the tree, sorted
+	Untagged int              // manifests that nothing reaches, and that were not asked for
 }
 
 // Image is one image to carry.
@@ -94,6 +95,7 @@ func New(x *storage.Index, rules Rules) (*Plan, error) {
 	p := &Plan{}
 	for r := range x.Repositories() {
 		s := newSelection(x, r, &rules)
+		p.Untagged += s.unasked()
 		for _, c := range s.choose() {
 			p.add(s.image(c))
 		}

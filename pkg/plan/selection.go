@@ -74,6 +74,21 @@ func (s *selection) tags() []storage.Tag {
 	return tags
 }
 
+// unasked counts the manifests that nothing reaches and that are left where
+// they are, since nobody asked for them.
+func (s *selection) unasked() int {
+	n := 0
+	if s.rules.Untagged {
+		return n
+	}
+	for _, m := range s.r.Untagged() {
+		if s.rules.wants(Reference{Repository: s.r.Name, Digest: m.Digest}) {
+			n++
+		}
+	}
+	return n
+}
+
 // choose gives the repository's images that the rules ask for.
 func (s *selection) choose() []choice {
 	for _, t := range s.newest() {

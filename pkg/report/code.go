@@ -131,11 +131,12 @@ func (c Code) New(detail string) Finding {
 	return Finding{Code: c, Level: c.Kind().Level, Detail: detail}
 }
 
-// RefusedByHarbor tells codes of images that Harbor takes from nobody, whole as
-// they may be (measured on 2.15).
-func (c Code) RefusedByHarbor() bool {
+// alwaysTold are the notes that people are told unasked: that Harbor refuses an
+// image, whole as it may be (measured on 2.15), or that there may be more than
+// is carried.
+func (c Code) alwaysTold() bool {
 	switch c {
-	case ManifestLarge, ArtifactManifest, IndexOfLayers, ConfigNotJSON:
+	case ManifestLarge, ArtifactManifest, IndexOfLayers, ConfigNotJSON, PullThroughCache, RepositoryUntagged:
 		return true
 	}
 	return false

@@ -34,8 +34,8 @@ type TextOptions struct {
 	Targets bool
 	// FindingsAreData puts findings and summary on Out.
 	FindingsAreData bool
-	// Notes shows findings of level note too; without it, only those that say
-	// what Harbor will refuse.
+	// Notes shows all findings of level note; without it, those alone that say
+	// what Harbor will refuse, or that there may be more than is carried.
 	Notes bool
 	// Quiet leaves out outcomes that went well.
 	Quiet bool
@@ -155,7 +155,7 @@ func remark(i Image) string {
 
 // Finding implements Handler.
 func (t *Text) Finding(f Finding) error {
-	if f.Level == Skip || t.opts.Notes || f.Code.RefusedByHarbor() {
+	if f.Level == Skip || t.opts.Notes || f.Code.alwaysTold() {
 		t.findings = append(t.findings, f)
 	}
 	return nil
