@@ -55,6 +55,7 @@ func runConvert(ctx context.Context, a *app, location, dir string, opts convertO
 	if err != nil {
 		return err
 	}
+	defer s.end()
 	src, x, err := s.scan(ctx, location, false, &opts.sourceFlags, &opts.selectFlags)
 	if err != nil {
 		return err

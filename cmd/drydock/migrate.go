@@ -70,6 +70,7 @@ func runMigrate(ctx context.Context, a *app, location, dest string, opts migrate
 	if err != nil {
 		return err
 	}
+	defer s.end()
 	src, x, err := s.scan(ctx, location, false, &opts.sourceFlags, &opts.selectFlags)
 	if err != nil {
 		return err

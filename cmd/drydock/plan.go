@@ -54,6 +54,7 @@ func runPlan(ctx context.Context, a *app, location, dest string, opts planOption
 	if err != nil {
 		return err
 	}
+	defer s.end()
 	src, x, err := s.scan(ctx, location, false, &opts.sourceFlags, &opts.selectFlags)
 	if err != nil {
 		return err

@@ -55,6 +55,7 @@ func runPush(ctx context.Context, a *app, dir, dest string, opts pushOptions) er
 	if err != nil {
 		return err
 	}
+	defer s.end()
 	x, err := dirlayout.Scan(ctx, dir)
 	if err != nil {
 		return err

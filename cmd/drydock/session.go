@@ -17,10 +17,12 @@ import (
 // session is one run of a command: what it tells, and what it counts.
 type session struct {
 	*report.Tee
-	bars    *bars
-	mapped  bool // images have targets in a registry
-	behind  int  // manifests that stay behind, since nobody asked for them
-	started time.Time
+	bars   *bars
+	mapped bool // images have targets in a registry
+	behind int  // manifests that stay behind, since nobody asked for them
+
+	finished, closed bool // the run came to its end; everything is told
+	started          time.Time
 
 	mu      sync.Mutex // several images come to an end at once
 	summary report.Summary
@@ -48,7 +50,12 @@ func (a *app) newSession(v verb, f *runFlags) (*session, error) {
 		Quiet: f.quiet,
 	}
 	if !f.quiet {
-		text.Closing = func(summary report.Summary) []string { return append(s.unasked(), v.closing(summary)...) }
+		text.Closing = func(summary report.Summary) []string {
+			if !s.finished {
+				return nil
+			}
+			return append(s.unasked(), v.closing(summary)...)
+		}
 	}
 	handlers := []report.Handler{s.bars}
 	switch f.output {
@@ -134,15 +141,29 @@ func (s *session) outcome(o report.Outcome) error {
 // close tells the summary, and says by its error whether all is well.
 func (s *session) close(ctx context.Context, whole bool) error {
 	s.summary.Seconds = time.Since(s.started).Round(time.Millisecond).Seconds()
-	s.bars.stop()
-	if err := s.Close(s.summary); err != nil {
-		return fmt.Errorf("writing output: %w", err)
+	s.finished = true
+	if err := s.end(); err != nil {
+		return err
 	}
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case !whole || s.summary.Failed > 0:
 		return errLeftOut
+	}
+	return nil
+}
+
+// end tells what is left to tell, once: findings, and the summary so far. A run
+// that fails ends with it too, so that nothing found is lost.
+func (s *session) end() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	s.bars.stop()
+	if err := s.Close(s.summary); err != nil {
+		return fmt.Errorf("writing output: %w", err)
 	}
 	return nil
 }

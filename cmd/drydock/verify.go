@@ -48,6 +48,7 @@ func runVerify(ctx context.Context, a *app, location, dest string, opts verifyOp
 	if err != nil {
 		return err
 	}
+	defer s.end()
 	src, x, err := s.scan(ctx, location, false, &opts.sourceFlags, &opts.selectFlags)
 	if err != nil {
 		return err
