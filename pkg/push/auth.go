@@ -184,7 +184,7 @@ func (a *authorizer) ask(ctx context.Context, realm *url.URL) ([]byte, error) {
 	if a.username != "" {
 		req.SetBasicAuth(a.username, a.password)
 	}
-	resp, err := a.r.client.Do(req)
+	resp, err := a.r.doQuick(req)
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,7 @@ type blobPlace struct {
 	first        string            // the first repository that has it
 	busy         map[string]bool   // repositories it is on the way to
 	uploading    bool
+	damaged      error         // why nobody need send it again: its bytes are wrong
 	changed      chan struct{} // closed at the next change
 }
 
@@ -104,6 +105,9 @@ func (b *blobMap) claim(ctx context.Context, d digest.Digest, repository string)
 		case p.repositories[repository]:
 			b.mu.Unlock()
 			return nil, nil
+		case p.damaged != nil && p.first == "":
+			b.mu.Unlock()
+			return nil, p.damaged
 		case p.first != "" && !p.busy[repository]:
 			p.busy[repository] = true
 			from := p.home[project(repository)]
@@ -141,6 +145,14 @@ func (b *blobMap) settle(c *claim, done bool) {
 	}
 	close(p.changed)
 	p.changed = make(chan struct{})
+}
+
+// condemn spares everyone else a blob whose bytes the registry refused: a layer
+// of gigabytes may be part of many images.
+func (b *blobMap) condemn(d digest.Digest, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.place(d).damaged = err
 }
 
 // know tells of a repository that is known to have blobs, so that they can be

@@ -25,7 +25,11 @@ const (
 	// request: it hashes and moves a whole layer before it answers. Harbor's
 	// own proxy waits as long.
 	answerTimeout = 15 * time.Minute
-	writeBuffer   = 128 << 10 // bytes; the default of 4 KiB makes a system call each
+	// quickTimeout is how long it may think about anything but an upload.
+	quickTimeout = time.Minute
+	// firstTimeout is the same for the first contact, for which someone waits.
+	firstTimeout = 20 * time.Second
+	writeBuffer  = 128 << 10 // bytes; the default of 4 KiB makes a system call each
 )
 
 // newClient makes the one client. It has no cookie jar: Harbor takes a request

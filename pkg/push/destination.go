@@ -173,7 +173,12 @@ func (d *destination) put(ctx context.Context, info types.BlobInfo, open opener)
 	}
 	defer func() { d.r.blobs.settle(s.claim, err == nil) }()
 	if err := d.r.upload(ctx, s.claim, s.location, info.Size, open); err != nil {
-		return fmt.Errorf("sending blob %s: %w", info.Digest, err)
+		err = fmt.Errorf("sending blob %s: %w", info.Digest, err)
+		var status *StatusError
+		if errors.As(err, &status) && status.Has("DIGEST_INVALID") {
+			d.r.blobs.condemn(info.Digest, err)
+		}
+		return err
 	}
 	return nil
 }

@@ -31,3 +31,6 @@ func IsTransient(err error) bool { return isTransient(err) }
 
 // SetStall changes how long an upload may stand still.
 func (r *Registry) SetStall(d time.Duration) { r.stall = d }
+
+// SetQuick changes how long an answer may take that costs the registry little.
+func (r *Registry) SetQuick(d time.Duration) { r.quick = d }

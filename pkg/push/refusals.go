@@ -33,6 +33,8 @@ func (e *StatusError) advice() string {
 		return "create the project first, then run again"
 	case e.Status == http.StatusUnauthorized, e.Status == http.StatusForbidden:
 		return "there is no such project, or this account may not push to it"
+	case e.Status >= 500 && e.says("MANIFEST_BLOB_UNKNOWN"):
+		return "the registry does not take layers that are kept elsewhere; distribution does with validation.manifests.urls.allow"
 	case e.Has("DIGEST_INVALID"):
 		return "the bytes are not what their digest says, or were changed on the way: drydock check --read-data tells"
 	}

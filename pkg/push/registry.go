@@ -46,6 +46,7 @@ type Registry struct {
 	opts   Options
 	auth   *authorizer
 	slots  chan struct{} // one for each request under way
+	quick  time.Duration // how long an answer may take that costs the registry little
 
 	blobs *blobMap
 	tags  *tagLists
@@ -65,6 +66,7 @@ func Dial(ctx context.Context, to plan.Destination, opts *Options) (*Registry, e
 	if err := r.prepare(to); err != nil {
 		return nil, err
 	}
+	r.quick = firstTimeout
 	err := r.ping(ctx)
 	if err != nil && r.opts.SkipTLSVerify && r.base.Scheme == "https" && isNoTLS(err) {
 		r.base.Scheme = "http"
@@ -73,6 +75,7 @@ func Dial(ctx context.Context, to plan.Destination, opts *Options) (*Registry, e
 	if err != nil {
 		return nil, r.explain(err)
 	}
+	r.quick = quickTimeout
 	return r, nil
 }
 
@@ -189,6 +192,8 @@ func (r *Registry) explain(err error) error {
 		return report.WithHint(wrapped, "it speaks plain HTTP: write http://"+r.base.Host+", if you trust the network in between")
 	case isUntrusted(err):
 		return report.WithHint(wrapped, "give the directory of its CA certificate with --cert-dir, or take any certificate with --tls-verify=false")
+	case errors.As(err, &status) && status.Status == http.StatusBadRequest && r.base.Scheme == "http":
+		return report.WithHint(wrapped, "it may speak HTTPS: leave out http://")
 	case errors.Is(err, errNoRegistry), errors.As(err, &status) && status.Status == http.StatusNotFound:
 		return report.WithHint(wrapped, "check host and port; GET "+r.base.String()+"/v2/ has to answer 200 or 401")
 	case status == nil && isNetwork(err) && !errors.Is(err, errRedirect):

@@ -3,10 +3,14 @@ package push
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
+
+	"github.com/seed-5b48bd9d/drydock/pkg/report"
 )
 
 // request is one request to the registry, made anew for each try.
@@ -115,9 +119,19 @@ func (r *Registry) try(ctx context.Context, q *request) (*http.Response, error) 
 			q.accept404 && resp.StatusCode == http.StatusNotFound:
 			return resp, nil
 		default:
-			return nil, newStatusError(req, resp)
+			return nil, r.refusal(req, resp, q)
 		}
 	}
+}
+
+// refusal reads an answer that is an error. Whoever gave no credentials is told
+// that some may be wanted.
+func (r *Registry) refusal(req *http.Request, resp *http.Response, q *request) error {
+	err := newStatusError(req, resp)
+	if err.Status == http.StatusUnauthorized && r.auth.username == "" && !q.anonymous {
+		return report.WithHint(err, "no user name was given: set HARBOR_USERNAME and HARBOR_PASSWORD, use --username, or log in with docker or podman first")
+	}
+	return err
 }
 
 func (r *Registry) newRequest(ctx context.Context, q *request) (*http.Request, error) {
@@ -162,7 +176,42 @@ func (r *Registry) roundTrip(req *http.Request, q *request) (*http.Response, err
 			req.Body, req.GetBody = http.NoBody, nil
 		}
 	}
-	return r.client.Do(req)
+	if q.method == http.MethodPut {
+		return r.client.Do(req) // it may think long about what it got
+	}
+	return r.doQuick(req)
+}
+
+// doQuick gives up where a request that costs the registry little is not
+// answered for long: there is no sense in waiting for it as for a layer.
+func (r *Registry) doQuick(req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(req.Context())
+	watch := time.AfterFunc(r.quick, func() { cancel(errNoAnswer) })
+	resp, err := r.client.Do(req.WithContext(ctx))
+	watch.Stop()
+	if err != nil {
+		if context.Cause(ctx) == errNoAnswer {
+			err = errNoAnswer
+		}
+		cancel(nil)
+		return nil, err
+	}
+	resp.Body = &cancelBody{resp.Body, cancel}
+	return resp, nil
+}
+
+// errNoAnswer counts as a broken connection.
+var errNoAnswer = &url.Error{Op: "Ask", URL: "registry", Err: errors.New("connected, but there is no answer")}
+
+// cancelBody frees a request's context when its answer is read.
+type cancelBody struct {
+	io.ReadCloser
+	cancel context.CancelCauseFunc
+}
+
+func (b *cancelBody) Close() error {
+	b.cancel(nil)
+	return b.ReadCloser.Close()
 }
 
 // slot waits until a request may be sent: there are never more at once than jobs.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -182,6 +184,58 @@ func TestStall(t *testing.T) {
 	put(t.Context(), t, d, f, 1, rewindable)
 	if n := seen.Load(); n != 2 {
 		t.Errorf("%d uploads, want 2", n)
+	}
+}
+
+// A registry that takes a request and never answers is asked again, and then
+// given up.
+func TestNoAnswer(t *testing.T) {
+	s := startHarbor(t, nil, "mig")
+	r := dialHarbor(t, s, asAdmin())
+	f := image("mig/app:1", "a layer")
+	r.SetQuick(200 * time.Millisecond)
+	ended := make(chan struct{})
+	defer close(ended)
+	var seen atomic.Int64
+	s.Intercept(func(_ http.ResponseWriter, q *http.Request) bool {
+		if q.Method != http.MethodGet || !strings.HasSuffix(q.URL.Path, "/tags/list") {
+			return false
+		}
+		if seen.Add(1) > 1 {
+			return false
+		}
+		<-ended
+		return true
+	})
+	mustPush(t, r, f)
+	if n := seen.Load(); n != 2 {
+		t.Errorf("asked %d times, want 2", n)
+	}
+}
+
+// A blob with wrong bytes is sent once, however many images need it.
+func TestDamagedOnce(t *testing.T) {
+	s := startHarbor(t, nil, "mig")
+	r := dialHarbor(t, s, asAdmin())
+	for _, name := range []string{"mig/a:1", "mig/b:1", "mig/c:1"} {
+		f := image(name, "a layer")
+		dir := f.write(t)
+		if err := os.WriteFile(filepath.Join(dir, f.Blobs[1].Digest.Encoded()), []byte("a LAYER"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		o, err := pushLayout(t.Context(), t, r, dir, f.Image)
+		if err == nil || !strings.Contains(o.Error, "DIGEST_INVALID") {
+			t.Errorf("outcome %+v, want DIGEST_INVALID in it", o)
+		}
+	}
+	wrong := 0
+	for _, q := range s.Requests() {
+		if q.Method == http.MethodPut && q.Status == http.StatusBadRequest {
+			wrong++
+		}
+	}
+	if wrong != 1 {
+		t.Errorf("the blob was sent %d times", wrong)
 	}
 }
 
