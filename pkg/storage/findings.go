@@ -57,7 +57,7 @@ func (s *scanner) fileTag(r *Repository, t *Tag) {
 	code := l.problem
 	switch {
 	case !there || code == absent:
-		code = report.RevisionMissing
+		code, l.detail = report.RevisionMissing, ""
 	case code == "":
 		return
 	}
@@ -75,18 +75,14 @@ func (s *scanner) findInRepository(x *Index, r *Repository) {
 	known := r.children() // what needs no line of its own: the index or the tag has it
 	for _, t := range r.Tags {
 		if t.Problem != nil {
-			s.findProblem(*t.Problem, r.Name, t.Name)
+			s.findProblem(t.offer(), r.Name, t.Name)
 		}
 		if t.Digest != "" {
 			s.findInImage(x, r, t.Name, t.Digest)
 		}
 	}
 	for _, t := range r.Deleted {
-		p := *t.Problem
-		if t.Candidate != "" {
-			p.Detail = "its history names " + t.Candidate.String()
-		}
-		s.findProblem(p, r.Name, t.Name)
+		s.findProblem(t.offer(), r.Name, t.Name)
 	}
 	s.findBrokenRevisions(r, known)
 	for _, t := range r.Tags {
@@ -102,6 +98,19 @@ func (s *scanner) findInRepository(x *Index, r *Repository) {
 		f.Repository, f.Path = r.Name, repositoryPath(r.Name)
 		s.find(f)
 	}
+}
+
+// offer is a tag's problem, with the digest that its history offers instead.
+func (t *Tag) offer() Problem {
+	p := *t.Problem
+	if t.Candidate == "" || t.Digest != "" {
+		return p
+	}
+	if p.Detail != "" {
+		p.Detail += "; "
+	}
+	p.Detail += "its history names " + t.Candidate.String()
+	return p
 }
 
 // children are the manifests that the repository's indexes name.

@@ -203,6 +203,24 @@ func TestOddLinks(t *testing.T) {
 	})
 }
 
+// A tag's finding offers the one digest that its history names; of two, neither.
+func TestOfferedByHistory(t *testing.T) {
+	offer := "its history names sha256:<app>"
+	for damage, want := range map[string]string{
+		"write tag:library/app:v1":                                          "it has no bytes; " + offer,
+		"remove repositories/library/app/_manifests/tags/v1/current":        offer,
+		"image old amd64\ntag library/app v1 old\nwrite tag:library/app:v1": "it has no bytes",
+		"remove revision:library/app@app":                                   "",
+	} {
+		b, dir := build(t, sound+damage)
+		for _, f := range scan(t, dir, storage.ScanOptions{}).Findings() {
+			if got := b.Symbolic(f.Detail); f.Tag == "v1" && got != want {
+				t.Errorf("%s: %s: %q, want %q", damage, f.Code, got, want)
+			}
+		}
+	}
+}
+
 func TestOddManifests(t *testing.T) {
 	app := "blobs/sha256/<app>/data"
 	runAll(t, []odd{

@@ -50,7 +50,7 @@ func (s *scanner) scanTag(r *Repository, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l.problem == absent {
-		t.Problem.Code = report.TagDeleted
+		t.Problem.Code, t.Problem.Detail = report.TagDeleted, ""
 		r.Deleted = append(r.Deleted, t)
 		return
 	}

@@ -112,6 +112,17 @@ func (b *Builder) Artifact(name, artifactType, subject string, layers ...string)
 	b.addManifest(name, m.MediaType, marshal(m), append([]part{{name + "-config", m.Config.Digest}}, parts...))
 }
 
+// Large adds an artifact whose manifest has an annotation of so many bytes.
+func (b *Builder) Large(name string, size int, layers ...string) {
+	list, parts := b.layers(false, layers)
+	m := ocispec.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
+		ArtifactType: "application/vnd.example.large", Layers: list, Config: b.config(name, ocispec.MediaTypeEmptyJSON, []byte("{}")),
+		Annotations: map[string]string{"com.example.padding": strings.Repeat("x", size)},
+	}
+	b.addManifest(name, m.MediaType, marshal(m), append([]part{{name + "-config", m.Config.Digest}}, parts...))
+}
+
 // Helm adds a chart.
 func (b *Builder) Helm(name, chart string) {
 	list, parts := b.layers(false, []string{chart})

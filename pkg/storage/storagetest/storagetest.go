@@ -114,8 +114,9 @@ func (b *Builder) Random(name string, size int) {
 }
 
 // Tag pushes a manifest under a tag, with all that it needs. A tag that is
-// pushed twice was overwritten: its history keeps the first.
-func (b *Builder) Tag(repository, tag, name string) { b.push(repository, tag, name) }
+// pushed twice was overwritten: its history keeps the first. Names in a tag are
+// expanded, as in "sha256-<app>.sig".
+func (b *Builder) Tag(repository, tag, name string) { b.push(repository, b.Expand(tag), name) }
 
 // Push pushes a manifest by its digest.
 func (b *Builder) Push(repository, name string) { b.push(repository, "", name) }

@@ -31,6 +31,7 @@ artifact alone application/vnd.example.thing - note
 helm chart web
 schema1 ancient base app
 index cache base app
+large wide 5000 base
 manifest typeless application/vnd.oci.image.manifest.v1+json {"schemaVersion":2,"config":<@amd-config>,"layers":[<@base>]}
 tag library/app v1 amd
 tag library/app v1 nested
@@ -38,6 +39,7 @@ tag library/old latest docked
 tag charts/web 0.1.0 chart
 tag legacy/app 1 ancient
 tag team/cache c cache
+tag library/app sha256-<amd>.sig wide
 push library/app sig
 push library/app alone
 push library/app typeless

@@ -17,6 +17,7 @@ import (
 //	index NAME CHILD…                 list NAME CHILD…
 //	artifact NAME TYPE SUBJECT LAYER… (SUBJECT may be -)
 //	helm NAME CHART                   schema1 NAME LAYER…
+//	large NAME SIZE LAYER…
 //	attestation NAME OF               manifest NAME TYPE TEMPLATE
 //	tag REPOSITORY TAG NAME           push REPOSITORY NAME
 //	remove PLACE                      move PLACE TO
@@ -55,6 +56,7 @@ var verbs = map[string]verb{
 	"list":        {1, 0, func(b *Builder, a []string) error { b.List(a[0], a[1:]...); return nil }},
 	"artifact":    {3, 0, artifact},
 	"helm":        {2, 2, two((*Builder).Helm)},
+	"large":       {2, 0, large},
 	"schema1":     {1, 0, func(b *Builder, a []string) error { b.Schema1(a[0], a[1:]...); return nil }},
 	"attestation": {2, 2, two((*Builder).Attestation)},
 	"manifest":    {3, 3, three((*Builder).Manifest)},
@@ -151,6 +153,14 @@ func artifact(b *Builder, a []string) error {
 	}
 	b.Artifact(a[0], a[1], a[2], a[3:]...)
 	return nil
+}
+
+func large(b *Builder, a []string) error {
+	size, err := strconv.Atoi(a[1])
+	if err == nil {
+		b.Large(a[0], size, a[2:]...)
+	}
+	return err
 }
 
 func chmod(b *Builder, a []string) error {
