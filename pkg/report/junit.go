@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/xml"
 	"io"
+	"strings"
 )
 
 // The parts of JUnit's XML that pipelines read.
@@ -21,11 +22,25 @@ type junitCase struct {
 	Name    string        `xml:"name,attr"`
 	Failure *junitMessage `xml:"failure"`
 	Skipped *junitMessage `xml:"skipped"`
+	Out     string        `xml:"system-out,omitempty"`
 }
 
 type junitMessage struct {
 	Message string `xml:"message,attr"`
 	Text    string `xml:",chardata"`
+}
+
+// asAsked says that an image is not what the tree has under its name, since that
+// was asked for.
+func asAsked(i Image) string {
+	var parts []string
+	if i.Recovered {
+		parts = append(parts, "recovered as "+i.Digest)
+	}
+	if i.Trimmed != "" {
+		parts = append(parts, "trimmed from "+i.Digest+" to "+i.Trimmed)
+	}
+	return strings.Join(parts, "; ")
 }
 
 // writeJUnit makes each image a test: it fails if it was not carried or is not
@@ -34,7 +49,7 @@ type junitMessage struct {
 func writeJUnit(w io.Writer, run *Run) error {
 	suite := junitSuite{Name: "drydock " + run.Verb, Time: run.Summary.Seconds}
 	for _, v := range run.Verdicts() {
-		c := junitCase{Class: v.Repository, Name: v.Name()}
+		c := junitCase{Class: v.Repository, Name: v.Name(), Out: asAsked(v.Image)}
 		if v.Reason != "" {
 			c.Failure = &junitMessage{Message: v.Reason, Text: v.Reason}
 			suite.Failures++

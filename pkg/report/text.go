@@ -145,7 +145,7 @@ func remark(i Image) string {
 		remarks = append(remarks, "recovered")
 	}
 	if i.Trimmed != "" {
-		remarks = append(remarks, "trimmed to "+shortDigest(i.Trimmed))
+		remarks = append(remarks, "trimmed from "+shortDigest(i.Digest)+" to "+shortDigest(i.Trimmed))
 	}
 	if i.Subject != "" {
 		remarks = append(remarks, "refers to "+shortDigest(i.Subject))
