@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 	"github.com/seed-5b48bd9d/drydock/pkg/storage"
 )
@@ -47,21 +49,38 @@ func runCheck(ctx context.Context, a *app, location string, opts checkOptions) e
 	if err != nil {
 		return err
 	}
+	defer s.end()
 	src, index, err := s.scan(ctx, location, true, &opts.sourceFlags, &opts.selectFlags)
 	if err != nil {
 		return err
 	}
 	defer src.Close()
 	x = index
+	if rules.Incomplete == plan.Fail {
+		rules.Incomplete = plan.SkipIncomplete // there is nothing to stop before
+	}
 	p, err := s.makePlan(x, rules)
 	if err != nil {
 		return err
 	}
-	p.Findings = x.Findings() // all of them: a check is about the tree
+	p.Findings = checkFindings(x, p)
 	if err := s.tellPlan(p); err != nil {
 		return err
 	}
 	return s.close(ctx, p.Whole())
+}
+
+// checkFindings are all of the index: a check is about the tree. What the rules
+// recovered or cut stands beside what was wrong with it.
+func checkFindings(x *storage.Index, p *plan.Plan) []report.Finding {
+	all := slices.Clone(x.Findings())
+	for _, f := range p.Findings {
+		if f.Code == report.TagRecovered || f.Code == report.IndexTrimmed {
+			all = append(all, f)
+		}
+	}
+	report.SortFindings(all)
+	return all
 }
 
 // closeCheck is the verdict.

@@ -36,6 +36,7 @@ and take no room, if LAYOUTS is on the same file system.` + exitStatus,
 	opts.selectFlags.register(cmd.Flags())
 	opts.linkFlags.register(cmd.Flags())
 	opts.runFlags.register(cmd.Flags())
+	opts.registerJobs(cmd.Flags())
 	opts.registerDryRun(cmd.Flags())
 	return cmd
 }
@@ -50,7 +51,8 @@ func runConvert(ctx context.Context, a *app, location, dir string, opts convertO
 		return err
 	}
 	v := verb{name: "convert", findings: true, source: location, target: dir, images: opts.dryRun}
-	v.closing = func(s report.Summary) []string { return closeConvert(s, dir, opts.dryRun) }
+	why := ""
+	v.closing = func(s report.Summary) []string { return closeConvert(s, dir, why, opts.dryRun) }
 	s, err := a.newSession(v, &opts.runFlags)
 	if err != nil {
 		return err
@@ -65,7 +67,7 @@ func runConvert(ctx context.Context, a *app, location, dir string, opts convertO
 	if err != nil {
 		return err
 	}
-	if err := s.tellPlan(p); err != nil {
+	if err := errors.Join(s.tellPlan(p), nothingChosen(p)); err != nil {
 		return err
 	}
 	if opts.dryRun {
@@ -76,9 +78,9 @@ func runConvert(ctx context.Context, a *app, location, dir string, opts convertO
 		return err
 	}
 	err = s.each(ctx, p, "convert", opts.jobs, func(ctx context.Context, i plan.Image) error {
-		o, err := convertOne(ctx, layouts, i)
-		return errors.Join(err, s.outcome(o))
+		return s.outcome(ctx, convertOne(ctx, layouts, i))
 	})
+	why = layouts.Usage().Why
 	s.use(layouts.Usage())
 	if err := errors.Join(err, layouts.Close()); err != nil && ctx.Err() == nil {
 		return err
@@ -86,29 +88,34 @@ func runConvert(ctx context.Context, a *app, location, dir string, opts convertO
 	return s.close(ctx, p.Whole())
 }
 
-// convertOne makes an image's layout. Its error is the end of ctx alone.
-func convertOne(ctx context.Context, layouts *dirlayout.Layouts, i plan.Image) (report.Outcome, error) {
+// convertOne makes an image's layout.
+func convertOne(ctx context.Context, layouts *dirlayout.Layouts, i plan.Image) report.Outcome {
 	o := report.Outcome{Source: i.Source.String(), Target: layouts.Path(i), Digest: i.Manifest.Digest.String(), Status: report.Skipped}
 	made, err := layouts.Write(ctx, i)
 	switch {
-	case ctx.Err() != nil:
-		o.Status, o.Error = report.Failed, "interrupted"
-		return o, ctx.Err()
 	case err != nil:
-		o.Status, o.Error = report.Failed, err.Error()
+		o.Status, o.Error = report.Failed, withAdvice(err)
 	case made:
 		o.Status = report.Done
 	}
-	return o, nil
+	return o
 }
 
-func closeConvert(s report.Summary, dir string, dryRun bool) []string {
+func closeConvert(s report.Summary, dir, why string, dryRun bool) []string {
 	if dryRun {
 		return []string{fmt.Sprintf("%s would be made in %s", plural(s.Images-s.Incomplete, "layout", "layouts"), dir)}
 	}
-	lines := closeImages(s)
-	return append(lines, fmt.Sprintf("%s linked, %s copied, in %.1f s; the layouts are in %s",
+	lines := append(closeImages(s), fmt.Sprintf("%s linked, %s copied, in %.1f s; the layouts are in %s",
 		plural(s.LinkedFiles, "file", "files"), size(s.CopiedBytes), s.Seconds, dir))
+	return append(lines, notLinked(why)...)
+}
+
+// notLinked says why files were copied where links were hoped for.
+func notLinked(why string) []string {
+	if why == "" {
+		return nil
+	}
+	return []string{"not everything was hard-linked: " + why}
 }
 
 // closeImages says what became of the images.

@@ -80,6 +80,8 @@ func (f *sourceFlags) options(sel *selectFlags) (storage.ScanOptions, error) {
 	return opts, report.WithHint(err, "a line is repository:tag and a digest, or CSV with the columns repository, tag and digest")
 }
 
+const maxAgeDays = 100 * 366
+
 // parseSince reads a date, a time or an age.
 func parseSince(s string, now time.Time) (time.Time, error) {
 	if s == "" {
@@ -91,7 +93,7 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 		}
 	}
 	if days, ok := strings.CutSuffix(s, "d"); ok {
-		if n, err := strconv.Atoi(days); err == nil && n >= 0 {
+		if n, err := strconv.Atoi(days); err == nil && n >= 0 && n <= maxAgeDays {
 			return now.AddDate(0, 0, -n), nil
 		}
 	}
@@ -160,33 +162,44 @@ func (f *targetFlags) options(a *app, jobs int) (*push.Options, error) {
 			a.log.Warn("trying again", "wait", wait.Round(time.Millisecond).String(), "error", err.Error())
 		},
 	}
-	if f.retryTimes <= 0 {
+	switch {
+	case f.retryTimes < 0 || f.retryDelay < 0:
+		return nil, usageError{errors.New("--retry-times and --retry-delay cannot be negative")}
+	case f.retryTimes == 0:
 		o.RetryTimes = -1
 	}
-	if o.AuthFile == "" {
+	if f.authFile != "" {
+		if _, err := os.Stat(f.authFile); err != nil {
+			return nil, fmt.Errorf("reading credentials: %w", err)
+		}
+	} else {
 		o.AuthFile = a.getenv("REGISTRY_AUTH_FILE")
 	}
 	switch {
 	case f.creds != "":
 		name, password, _ := strings.Cut(f.creds, ":")
 		o.Username, o.Password = name, password
-	case o.Username == "":
+		return o, nil
+	case o.Username == "" && f.authFile == "":
 		o.Username = a.getenv("HARBOR_USERNAME")
 	}
-	if o.Username == "" || f.creds != "" {
+	if o.Username == "" {
+		if f.passwordStdin {
+			return nil, usageError{errors.New("--password-stdin needs a user name: --username or HARBOR_USERNAME")}
+		}
 		return o, nil
 	}
-	password, err := f.password(a)
+	password, err := f.password(a, o.Username)
 	o.Password = password
 	return o, err
 }
 
-func (f *targetFlags) password(a *app) (string, error) {
+func (f *targetFlags) password(a *app, username string) (string, error) {
 	if !f.passwordStdin {
 		if password := a.getenv("HARBOR_PASSWORD"); password != "" {
 			return password, nil
 		}
-		return "", report.WithHint(usageError{fmt.Errorf("no password for user %s", f.username)},
+		return "", report.WithHint(usageError{fmt.Errorf("no password for user %s", username)},
 			"set HARBOR_PASSWORD, or pipe it in with --password-stdin")
 	}
 	line, err := bufio.NewReader(a.in).ReadString('\n')
@@ -229,12 +242,19 @@ type runFlags struct {
 }
 
 func (f *runFlags) register(flags *pflag.FlagSet) {
+	f.jobs = defaultJobs
 	flags.StringVarP(&f.output, "output", "o", "text", "text for people, names (repository:tag a line) or json (JSON Lines)")
-	flags.IntVarP(&f.jobs, "jobs", "j", 8, "images side by side")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "say only what went wrong")
 	flags.BoolVar(&f.noProgress, "no-progress", false, "no bars; there are none anyway where stderr is no terminal")
 	flags.StringVar(&f.report, "report", "", "write what became of each image to this `file`: .json, .html or .xml (JUnit)")
 }
+
+func (f *runFlags) registerJobs(flags *pflag.FlagSet) {
+	flags.IntVarP(&f.jobs, "jobs", "j", defaultJobs, "images side by side")
+}
+
+// defaultJobs is how many images go side by side unless told otherwise.
+const defaultJobs = 8
 
 func (f *runFlags) registerDryRun(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.dryRun, "dry-run", false, "show the plan, and stop")

@@ -23,12 +23,20 @@ func openLayouts(dir string, src source.Source, x *storage.Index, method dirlayo
 		if err != nil {
 			return nil, err
 		}
-		if target == tree || strings.HasPrefix(target, tree+string(filepath.Separator)) {
-			return nil, report.WithHint(usageError{fmt.Errorf("the layouts cannot be in %s: that is the registry's own", tree)},
+		home, err := realPath(d.Home())
+		if err != nil {
+			return nil, err
+		}
+		if target == home || within(target, tree) || within(target, filepath.Join(home, "docker")) {
+			return nil, report.WithHint(usageError{fmt.Errorf("the layouts cannot be in %s: that is the registry's own", target)},
 				"name a directory beside it with --layouts")
 		}
 	}
 	return dirlayout.Open(dir, src, &dirlayout.Options{Link: method, Path: x.Path})
+}
+
+func within(path, dir string) bool {
+	return path == dir || strings.HasPrefix(path, dir+string(filepath.Separator))
 }
 
 // realPath resolves symbolic links as far as the path exists.

@@ -55,11 +55,17 @@ func run(ctx context.Context, getenv func(string) string, stdin io.Reader, stdou
 	case errors.Is(err, errLeftOut):
 		return exitLeftOut
 	}
+	_, usage := errors.AsType[usageError](err)
+	usage = usage || !a.started
+	advice := report.Advice(err)
+	if advice == "" && usage {
+		advice = "drydock --help, or drydock COMMAND --help, shows what there is"
+	}
 	fmt.Fprintf(stderr, "drydock: error: %v\n", err)
-	if advice := report.Advice(err); advice != "" {
+	if advice != "" {
 		fmt.Fprintf(stderr, "drydock: hint: %s\n", advice)
 	}
-	if _, ok := errors.AsType[usageError](err); ok || !a.started {
+	if usage {
 		return exitUsage
 	}
 	return exitFailed

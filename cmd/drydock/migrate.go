@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -44,6 +45,7 @@ and says at the end what became of each. Run it again to go on where it was.` + 
 	opts.targetFlags.register(cmd.Flags())
 	opts.linkFlags.register(cmd.Flags())
 	opts.runFlags.register(cmd.Flags())
+	opts.registerJobs(cmd.Flags())
 	opts.registerDryRun(cmd.Flags())
 	cmd.Flags().StringVar(&opts.layouts, "layouts", "", "the `directory` for layouts (default: drydock-layouts beside the registry's root, or in it where it is a mount of its own)")
 	cmd.Flags().BoolVar(&opts.keepLayouts, "keep-layouts", true, "--keep-layouts=false removes them when all went well")
@@ -59,7 +61,7 @@ func runMigrate(ctx context.Context, a *app, location, dest string, opts migrate
 	if err != nil {
 		return err
 	}
-	var f forecast
+	f := forecast{create: opts.createProject}
 	m := &migration{}
 	v := verb{name: "migrate", findings: true, source: location, target: dest, images: opts.dryRun, targets: true}
 	v.closing = m.close
@@ -121,7 +123,7 @@ func (m *migration) run(ctx context.Context, p *plan.Plan, opts *migrateOptions)
 		return err
 	}
 	return m.session.each(ctx, p, "migrate", opts.jobs, func(ctx context.Context, i plan.Image) error {
-		return m.session.outcome(m.one(ctx, i))
+		return m.session.outcome(ctx, m.one(ctx, i))
 	})
 }
 
@@ -159,7 +161,11 @@ func (m *migration) finish(ctx context.Context, p *plan.Plan, keep bool) error {
 			errs = append(errs, m.layouts.Remove(i))
 		}
 	}
-	return errors.Join(append(errs, m.layouts.Close())...)
+	errs = append(errs, m.layouts.Close())
+	if m.removed {
+		_ = os.Remove(m.layouts.Dir()) // unless there is something else in it
+	}
+	return errors.Join(errs...)
 }
 
 func (m *migration) close(s report.Summary) []string {
@@ -169,9 +175,7 @@ func (m *migration) close(s report.Summary) []string {
 		where = "the layouts were removed"
 	}
 	lines = append(lines, fmt.Sprintf("%s linked, %s copied; %s", plural(s.LinkedFiles, "file", "files"), size(s.CopiedBytes), where))
-	if why := m.layouts.Usage().Why; why != "" {
-		lines = append(lines, "not everything was hard-linked: "+why)
-	}
+	lines = append(lines, notLinked(m.layouts.Usage().Why)...)
 	if s.Failed == 0 && s.Incomplete == 0 {
 		return append(lines, "every tag and every manifest is in the target, under the same digest")
 	}

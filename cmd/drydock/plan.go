@@ -39,6 +39,7 @@ bytes would be sent. It asks the target what it has, and changes nothing.` + exi
 	opts.mapFlags.register(cmd.Flags())
 	opts.targetFlags.register(cmd.Flags())
 	opts.runFlags.register(cmd.Flags())
+	opts.registerJobs(cmd.Flags())
 	return cmd
 }
 
@@ -47,7 +48,7 @@ func runPlan(ctx context.Context, a *app, location, dest string, opts planOption
 	if err != nil {
 		return err
 	}
-	var forecast forecast
+	forecast := forecast{create: opts.createProject}
 	v := verb{name: "plan", findings: true, source: location, target: dest, images: true, targets: true}
 	v.closing = func(s report.Summary) []string { return forecast.lines(s, r.to.Host) }
 	s, err := a.newSession(v, &opts.runFlags)
@@ -75,12 +76,13 @@ func (s *session) plan(ctx context.Context, x *storage.Index, r *request, f *for
 	if err := s.foresee(ctx, t, p, r.jobs, f); err != nil {
 		return err
 	}
-	return s.close(ctx, p.Whole())
+	return s.close(ctx, p.Whole() && (f.create || len(f.projects) == 0))
 }
 
 // forecast is what a migration would do.
 type forecast struct {
-	projects []string // to be created
+	create   bool     // missing projects are to be created
+	projects []string // that are missing
 	there    int      // images that the target has
 	toSend   plan.Plan
 }
@@ -112,7 +114,11 @@ func (f *forecast) lines(s report.Summary, host string) []string {
 	total, blobs := f.toSend.Bytes()
 	var lines []string
 	if len(f.projects) > 0 {
-		lines = append(lines, fmt.Sprintf("%s to create: %s", plural(len(f.projects), "project", "projects"), strings.Join(f.projects, ", ")))
+		what := "to create"
+		if !f.create {
+			what = "MISSING, whose images would fail"
+		}
+		lines = append(lines, fmt.Sprintf("%s %s: %s", plural(len(f.projects), "project", "projects"), what, strings.Join(f.projects, ", ")))
 	}
 	line := fmt.Sprintf("%s: %d to push, %d there already", plural(s.Images, "image", "images"), len(f.toSend.Images), f.there)
 	if leftOut := s.Images - len(f.toSend.Images) - f.there; leftOut > 0 {

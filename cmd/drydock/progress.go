@@ -75,14 +75,20 @@ func counter(unit string) decor.Decorator {
 	return decor.CountersNoUnit("%d / %d "+unit+" ", decor.WCSyncSpace)
 }
 
-// stop takes the bars away.
+// clear takes away the bars of stages that have ended.
+func (b *bars) clear() {
+	for stage, bar := range b.stages {
+		bar.Abort(true)
+		delete(b.stages, stage)
+	}
+}
+
+// stop takes all bars away, for good.
 func (b *bars) stop() {
 	if b.container == nil {
 		return
 	}
-	for _, bar := range b.stages {
-		bar.Abort(true)
-	}
+	b.clear()
 	b.container.Wait()
 	b.container = nil
 }

@@ -35,6 +35,7 @@ projects that are missing are created first.` + exitStatus,
 	opts.mapFlags.register(cmd.Flags())
 	opts.targetFlags.register(cmd.Flags())
 	opts.runFlags.register(cmd.Flags())
+	opts.registerJobs(cmd.Flags())
 	opts.registerDryRun(cmd.Flags())
 	return cmd
 }
@@ -45,7 +46,7 @@ func runPush(ctx context.Context, a *app, dir, dest string, opts pushOptions) er
 		return err
 	}
 	r.rules.Untagged = true // whatever has a layout was chosen when it was made
-	var f forecast
+	f := forecast{create: opts.createProject}
 	v := verb{name: "push", findings: true, source: dir, target: dest, images: opts.dryRun, targets: true}
 	v.closing = func(s report.Summary) []string { return closePush(s, r.to.Host) }
 	if opts.dryRun {
@@ -79,7 +80,7 @@ func runPush(ctx context.Context, a *app, dir, dest string, opts pushOptions) er
 		if !refused {
 			o = t.pushOne(ctx, dirlayout.Locate(dir, i), i)
 		}
-		return s.outcome(o)
+		return s.outcome(ctx, o)
 	})
 	if err != nil && ctx.Err() == nil {
 		return err

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,12 +15,9 @@ import (
 	"syscall"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/opencontainers/go-digest"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/seed-5b48bd9d/drydock/pkg/harbor/harbortest"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
-	"github.com/seed-5b48bd9d/drydock/pkg/storage"
 	"github.com/seed-5b48bd9d/drydock/pkg/storage/storagetest"
 )
 
@@ -33,7 +29,7 @@ import (
 //	carried IMAGE NAME [recovered] [trimmed]
 //	                             an image, the manifest that it is in the target
 //	left-out IMAGE               an image that is not whole
-//	failed IMAGE                 an image that is whole, and that the target does not get
+//	failed IMAGE NAME            an image that is whole, and that the target does not take
 //
 // Digests are written <NAME>, without an algorithm if it is sha256, and places
 // as storagetest.Builder.Path has them.
@@ -42,6 +38,7 @@ func init() {
 	scriptCommands["findings"] = scriptFindings
 	scriptCommands["images"] = scriptImages
 	scriptCommands["symbolic"] = scriptSymbolic
+	scriptCommands["expand"] = scriptExpand
 	scriptCommands["unprivileged"] = scriptUnprivileged
 	scriptCommands["otherdisk"] = scriptOtherDisk
 }
@@ -80,6 +77,9 @@ func expectations(ts *testscript.TestScript, file string, words ...string) [][]s
 		fields := strings.Fields(line)
 		if len(fields) < 2 || strings.HasPrefix(fields[0], "#") {
 			continue
+		}
+		if (fields[0] == "carried" || fields[0] == "failed") && len(fields) < 3 {
+			ts.Fatalf("%s: %q names no manifest", file, line)
 		}
 		if slices.Contains(words, fields[0]) {
 			all = append(all, fields)
@@ -153,21 +153,126 @@ func scriptImages(ts *testscript.TestScript, _ bool, args []string) {
 	var want, got []string
 	for _, f := range expectations(ts, args[1], "carried", "left-out", "failed") {
 		if f[0] == "failed" && len(outcomes) == 0 {
-			f[0] = "carried" // would be, as far as anyone knows
+			f[0] = "carried" // as far as anyone knows by now
 		}
-		if f[0] == "carried" && len(f) > 2 {
+		if f[0] != "left-out" {
 			f[2] = "<" + f[2] + ">"
 		}
 		want = append(want, named(b, b.Expand(strings.Join(f, " "))))
 	}
-	withNames := len(outcomes) > 0 || !slices.ContainsFunc(want, func(s string) bool { return strings.Count(s, " ") == 1 && strings.HasPrefix(s, "carried") })
 	for _, i := range told[report.Image](ts, "image") {
-		got = append(got, named(b, statusOf(i, outcomes, withNames)))
-	}
-	if !withNames {
-		for n, line := range want {
-			want[n] = strings.Join(strings.Fields(line)[:2], " ")
-		}
+		got = append(got, named(b, fate(i, outcomes)))
 	}
 	compare(ts, "images", want, got)
+}
+
+// fate is what became of an image, as a line of what is expected.
+func fate(i report.Image, outcomes map[string]report.Outcome) string {
+	if !i.Complete {
+		return "left-out " + i.Name()
+	}
+	is := i.Digest
+	if i.Trimmed != "" {
+		is = i.Trimmed
+	}
+	line := fmt.Sprintf("carried %s %s", i.Name(), strings.TrimPrefix(is, "sha256:"))
+	o, moved := outcomes[i.Name()]
+	switch {
+	case moved && o.Status == report.Failed:
+		return strings.Replace(line, "carried", "failed", 1)
+	case len(outcomes) > 0 && !moved:
+		return "forgotten " + i.Name()
+	}
+	if i.Recovered {
+		line += " recovered"
+	}
+	if i.Trimmed != "" {
+		line += " trimmed"
+	}
+	return line
+}
+
+func scriptSymbolic(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: symbolic DIR")
+	}
+	_, err := io.WriteString(ts.Stdout(), named(treeOf(ts, args[0]), ts.ReadFile("stdout")))
+	ts.Check(err)
+}
+
+func scriptExpand(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: expand DIR FILE TO")
+	}
+	text := treeOf(ts, args[0]).Expand(ts.ReadFile(args[1]))
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(text), 0o644))
+}
+
+// nobody is a user whom no file belongs to.
+const nobody = 65534
+
+// scriptUnprivileged runs as status does, as a user whom permissions hold back.
+// What lies in his way, such as the directories that tests are made in, is opened.
+func scriptUnprivileged(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 || os.Geteuid() != 0 {
+		ts.Fatalf("usage: unprivileged N COMMAND [ARG …], as root")
+	}
+	dirs := filepath.SplitList(ts.Getenv("PATH"))
+	n := slices.IndexFunc(dirs, func(dir string) bool { return isProgram(filepath.Join(dir, args[1])) })
+	if n < 0 {
+		ts.Fatalf("there is no program %s", args[1])
+	}
+	program := filepath.Join(dirs[n], args[1])
+	for _, way := range []string{program, ts.MkAbs(".")} {
+		for dir := filepath.Dir(way); dir != filepath.Clean(os.TempDir()) && dir != "/"; dir = filepath.Dir(dir) {
+			ts.Check(os.Chmod(dir, 0o755))
+		}
+	}
+	cmd := exec.Command(program, args[2:]...)
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Env = []string{"HARBOR_USERNAME=" + ts.Getenv("HARBOR_USERNAME"), "HARBOR_PASSWORD=" + ts.Getenv("HARBOR_PASSWORD")}
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	err := cmd.Run()
+	_, _ = stdout.WriteTo(ts.Stdout())
+	_, _ = stderr.WriteTo(ts.Stderr())
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		ts.Fatalf("%v", err)
+	}
+	if got := fmt.Sprint(cmd.ProcessState.ExitCode()); got != args[0] {
+		ts.Fatalf("exit status %s, want %s", got, args[0])
+	}
+}
+
+func isProgram(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+}
+
+// scriptOtherDisk sets $OTHERDISK to a directory on another file system.
+func scriptOtherDisk(ts *testscript.TestScript, _ bool, _ []string) {
+	dir, err := os.MkdirTemp(sharedMemory, "drydock-test-*")
+	ts.Check(err)
+	ts.Defer(func() { os.RemoveAll(dir) })
+	ts.Setenv("OTHERDISK", dir)
+}
+
+const sharedMemory = "/dev/shm"
+
+// conditions of scripts beside the usual ones.
+func scriptCondition(name string) (bool, error) {
+	switch name {
+	case "user:root":
+		return os.Geteuid() == 0, nil
+	case "protected-links":
+		on, err := os.ReadFile("/proc/sys/fs/protected_hardlinks")
+		return err == nil && strings.TrimSpace(string(on)) == "1", nil
+	case "otherdisk":
+		var shared, temporary syscall.Stat_t
+		err := errors.Join(syscall.Stat(sharedMemory, &shared), syscall.Stat(os.TempDir(), &temporary))
+		return err == nil && shared.Dev != temporary.Dev, nil
+	}
+	return false, fmt.Errorf("unknown condition %q", name)
 }

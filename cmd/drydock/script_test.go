@@ -35,6 +35,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds:                scriptCommands,
+		Condition:           scriptCondition,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
@@ -52,9 +53,24 @@ func TestScript(t *testing.T) {
 //	harbor slow DURATION has it wait before each answer
 //	harbor wait METHOD PATH-PART
 //	                     waits until it was asked so
+//	harbor holds DIR FILE
+//	                     holds that it has what FILE says is carried of the tree in DIR
+//	harbor referrers DIR REPOSITORY SUBJECT [NAME …]
+//	                     holds that it lists these referrers
 //	registry             starts a plain distribution registry: $REGISTRY
 //	unchanged DIR        holds that DIR is as it was at its first call
 //	status N drydock …   runs drydock, and holds that its exit status is N
+//	unprivileged N drydock …
+//	                     does so as a user whom permissions hold back; for root
+//	tree DIR FILE        makes a tree of the lines in FILE, which storagetest.Parse reads
+//	findings DIR FILE    holds the findings in the last output, JSON Lines, against FILE
+//	images DIR FILE      holds its images, and what became of them, against FILE
+//	symbolic DIR         prints the last output with names in the place of digests
+//	expand DIR FILE TO   writes FILE with digests in the place of names
+//	otherdisk            makes $OTHERDISK, a directory on another file system
+//
+// Conditions are [user:root], [otherdisk], that there is one, and [protected-links],
+// that the kernel lets nobody link to a file of somebody else.
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"harbor":    scriptHarbor,
 	"registry":  scriptRegistry,
@@ -114,6 +130,10 @@ func steerHarbor(ts *testscript.TestScript, h *harbortest.Server, neg bool, verb
 		wait, err := time.ParseDuration(args[0])
 		ts.Check(err)
 		h.Intercept(func(http.ResponseWriter, *http.Request) bool { time.Sleep(wait); return false })
+	case verb == "holds" && len(args) == 2:
+		harborHolds(ts, h, args[0], args[1])
+	case verb == "referrers" && len(args) >= 3:
+		harborReferrers(ts, h, args[0], args[1], args[2], args[3:])
 	case verb == "wait" && len(args) == 2:
 		for !wasAsked(h, args[0], args[1]) {
 			time.Sleep(10 * time.Millisecond)

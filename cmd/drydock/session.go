@@ -21,8 +21,9 @@ type session struct {
 	mapped bool // images have targets in a registry
 	behind int  // manifests that stay behind, since nobody asked for them
 
-	finished, closed bool // the run came to its end; everything is told
-	started          time.Time
+	finished, interrupted bool // the run came to its end, or was ended
+	closed                bool // everything is told
+	started               time.Time
 
 	mu      sync.Mutex // several images come to an end at once
 	summary report.Summary
@@ -51,7 +52,10 @@ func (a *app) newSession(v verb, f *runFlags) (*session, error) {
 	}
 	if !f.quiet {
 		text.Closing = func(summary report.Summary) []string {
-			if !s.finished {
+			switch {
+			case s.interrupted:
+				return []string{fmt.Sprintf("interrupted: %s done, %d there already, of %d", plural(summary.Done, "image", "images"), summary.Skipped, summary.Images)}
+			case !s.finished:
 				return nil
 			}
 			return append(s.unasked(), v.closing(summary)...)
@@ -96,17 +100,20 @@ func (s *session) tellPlan(p *plan.Plan) error {
 		}
 	}
 	slices.SortFunc(images, report.Image.Compare)
-	var errs []error
 	for _, i := range images {
-		errs = append(errs, s.Image(i))
+		if err := s.Image(i); err != nil {
+			return err
+		}
 	}
 	for _, f := range p.Findings {
-		errs = append(errs, s.Finding(f))
+		if err := s.Finding(f); err != nil {
+			return err
+		}
 	}
 	s.summary.Images = len(p.Images) + len(p.LeftOut)
 	s.summary.Findings = len(p.Findings)
 	s.behind = p.Untagged
-	return errors.Join(errs...)
+	return nil
 }
 
 // unasked says what is in the source and was not asked for.
@@ -114,7 +121,7 @@ func (s *session) unasked() []string {
 	if s.behind == 0 {
 		return nil
 	}
-	return []string{plural(s.behind, "manifest", "manifests") + " that no tag leads to were not asked for; --untagged takes them along"}
+	return []string{plural(s.behind, "manifest", "manifests") + " without a tag: not asked for; --untagged takes them along"}
 }
 
 // tellRefused tells the outcome of images that their target cannot take.
@@ -122,7 +129,7 @@ func (s *session) tellRefused(p *plan.Plan, host string) error {
 	var errs []error
 	for _, l := range p.LeftOut {
 		if !l.Incomplete() {
-			errs = append(errs, s.outcome(report.Outcome{
+			errs = append(errs, s.count(report.Outcome{
 				Source: l.Source.String(), Target: host + "/" + l.Target.String(), Digest: l.Manifest.Digest.String(),
 				Status: report.Failed, Error: l.Reason,
 			}))
@@ -131,7 +138,16 @@ func (s *session) tellRefused(p *plan.Plan, host string) error {
 	return errors.Join(errs...)
 }
 
-func (s *session) outcome(o report.Outcome) error {
+// outcome tells what became of an image. One that was under way when the run was
+// interrupted came to no end: it is neither done nor failed.
+func (s *session) outcome(ctx context.Context, o report.Outcome) error {
+	if o.Status == report.Failed && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return s.count(o)
+}
+
+func (s *session) count(o report.Outcome) error {
 	s.mu.Lock()
 	s.summary.Add(o)
 	s.mu.Unlock()
@@ -141,7 +157,7 @@ func (s *session) outcome(o report.Outcome) error {
 // close tells the summary, and says by its error whether all is well.
 func (s *session) close(ctx context.Context, whole bool) error {
 	s.summary.Seconds = time.Since(s.started).Round(time.Millisecond).Seconds()
-	s.finished = true
+	s.finished, s.interrupted = true, ctx.Err() != nil
 	if err := s.end(); err != nil {
 		return err
 	}

@@ -33,6 +33,7 @@ func (s *session) scan(ctx context.Context, location string, thorough bool, f *s
 	}
 	opts.Progress = s.Progress
 	x, err := storage.Scan(ctx, src, &opts)
+	s.bars.clear()
 	if err == nil && x.Empty() {
 		err = report.WithHint(fmt.Errorf("scanning %s: no repository in it", location),
 			"is it the right directory? a registry that was never pushed to has none either")
@@ -56,6 +57,20 @@ func (s *session) makePlan(x *storage.Index, rules plan.Rules) (*plan.Plan, erro
 	return p, nil
 }
 
+// errNothing ends a run that was asked to move nothing: most likely by mistake.
+var errNothing = errors.New("no image fits what was asked for")
+
+func nothingChosen(p *plan.Plan) error {
+	if len(p.Images)+len(p.LeftOut) > 0 {
+		return nil
+	}
+	hint := `see drydock list; a pattern is matched against repository:tag, * stays within a component and ** crosses them: "library/*", "**:latest"`
+	if p.Untagged > 0 {
+		hint = "no tag leads to what is there: see --untagged and, for Harbor's own storage, --tags"
+	}
+	return report.WithHint(errNothing, hint)
+}
+
 // planFor reaches the target, makes the plan for it, and tells it.
 func (s *session) planFor(ctx context.Context, x *storage.Index, r *request) (*target, *plan.Plan, error) {
 	t, err := dial(ctx, r.to, r.options)
@@ -67,7 +82,7 @@ func (s *session) planFor(ctx context.Context, x *storage.Index, r *request) (*t
 	if err != nil {
 		return nil, nil, err
 	}
-	return t, p, s.tellPlan(p)
+	return t, p, errors.Join(s.tellPlan(p), nothingChosen(p))
 }
 
 // target is a registry that is pushed to, and its Harbor, if it is one.
@@ -86,6 +101,10 @@ func dial(ctx context.Context, to plan.Destination, opts *push.Options) (*target
 		return nil, err
 	}
 	if h != nil {
+		if registry.Username() == "" {
+			return nil, report.WithHint(fmt.Errorf("Harbor at %s wants a user name and a password, and none was given", registry.URL().Host),
+				"set HARBOR_USERNAME and HARBOR_PASSWORD, use --username, or log in with docker or podman first")
+		}
 		registry.UseProjectTokens()
 		registry.TagBy(h.AddTag)
 		if h.ReadOnly {
@@ -185,11 +204,16 @@ func (t *target) refusedProject(i plan.Image, reasons map[string]error) (report.
 
 func (t *target) failed(i plan.Image, err error) report.Outcome {
 	o := t.outcome(i, report.Failed)
-	o.Error = err.Error()
-	if advice := report.Advice(err); advice != "" {
-		o.Error += " (" + advice + ")"
-	}
+	o.Error = withAdvice(err)
 	return o
+}
+
+// withAdvice puts an error and what to do about it into one line.
+func withAdvice(err error) string {
+	if advice := report.Advice(err); advice != "" {
+		return err.Error() + " (" + advice + ")"
+	}
+	return err.Error()
 }
 
 func (t *target) outcome(i plan.Image, status report.Status) report.Outcome {

@@ -35,6 +35,7 @@ digests. It asks by HEAD, which no retention policy counts as a pull.` + exitSta
 	opts.mapFlags.register(cmd.Flags())
 	opts.targetFlags.register(cmd.Flags())
 	opts.runFlags.register(cmd.Flags())
+	opts.registerJobs(cmd.Flags())
 	return cmd
 }
 
@@ -74,7 +75,7 @@ func runVerify(ctx context.Context, a *app, location, dest string, opts verifyOp
 		if !refused {
 			o = t.verifyOne(ctx, i, t.outcome(i, report.Done))
 		}
-		return s.outcome(o)
+		return s.outcome(ctx, o)
 	})
 	if err != nil && ctx.Err() == nil {
 		return err
