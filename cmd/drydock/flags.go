@@ -271,3 +271,25 @@ func (f *runFlags) check() error {
 	}
 	return nil
 }
+
+// moveFlags are those of every command with a DEST.
+type moveFlags struct {
+	sourceFlags
+	selectFlags
+	mapFlags
+	targetFlags
+	runFlags
+}
+
+// register registers them all; a command that reads no registry's storage, but
+// layouts, does without those about the source.
+func (f *moveFlags) register(flags *pflag.FlagSet, fromStorage bool) {
+	if fromStorage {
+		f.sourceFlags.register(flags)
+	}
+	f.selectFlags.register(flags)
+	f.mapFlags.register(flags)
+	f.targetFlags.register(flags)
+	f.runFlags.register(flags)
+	f.registerJobs(flags)
+}

@@ -16,12 +16,8 @@ import (
 )
 
 type migrateOptions struct {
-	sourceFlags
-	selectFlags
-	mapFlags
-	targetFlags
+	moveFlags
 	linkFlags
-	runFlags
 	layouts     string
 	keepLayouts bool
 }
@@ -39,13 +35,8 @@ and says at the end what became of each. Run it again to go on where it was.` + 
 			return runMigrate(cmd.Context(), a, args[0], args[1], opts)
 		},
 	}
-	opts.sourceFlags.register(cmd.Flags())
-	opts.selectFlags.register(cmd.Flags())
-	opts.mapFlags.register(cmd.Flags())
-	opts.targetFlags.register(cmd.Flags())
+	opts.moveFlags.register(cmd.Flags(), true)
 	opts.linkFlags.register(cmd.Flags())
-	opts.runFlags.register(cmd.Flags())
-	opts.registerJobs(cmd.Flags())
 	opts.registerDryRun(cmd.Flags())
 	cmd.Flags().StringVar(&opts.layouts, "layouts", "", "the `directory` for layouts (default: drydock-layouts beside the registry's root, or in it where it is a mount of its own)")
 	cmd.Flags().BoolVar(&opts.keepLayouts, "keep-layouts", true, "--keep-layouts=false removes them when all went well")
@@ -53,7 +44,7 @@ and says at the end what became of each. Run it again to go on where it was.` + 
 }
 
 func runMigrate(ctx context.Context, a *app, location, dest string, opts migrateOptions) error {
-	r, err := a.prepare(dest, &opts.sourceFlags, &opts.selectFlags, &opts.mapFlags, &opts.targetFlags, &opts.runFlags)
+	r, err := a.prepare(dest, &opts.moveFlags)
 	if err != nil {
 		return err
 	}
@@ -85,7 +76,7 @@ func runMigrate(ctx context.Context, a *app, location, dest string, opts migrate
 	if err != nil {
 		return err
 	}
-	if err := s.tellRefused(p, t.host()); err != nil {
+	if err := errors.Join(t.writable(), s.tellRefused(p, t.host())); err != nil {
 		return err
 	}
 	if err := m.open(opts.layouts, src, x, method); err != nil {

@@ -15,11 +15,7 @@ import (
 )
 
 type planOptions struct {
-	sourceFlags
-	selectFlags
-	mapFlags
-	targetFlags
-	runFlags
+	moveFlags
 }
 
 func newPlanCommand(a *app) *cobra.Command {
@@ -34,17 +30,12 @@ bytes would be sent. It asks the target what it has, and changes nothing.` + exi
 			return runPlan(cmd.Context(), a, args[0], args[1], opts)
 		},
 	}
-	opts.sourceFlags.register(cmd.Flags())
-	opts.selectFlags.register(cmd.Flags())
-	opts.mapFlags.register(cmd.Flags())
-	opts.targetFlags.register(cmd.Flags())
-	opts.runFlags.register(cmd.Flags())
-	opts.registerJobs(cmd.Flags())
+	opts.moveFlags.register(cmd.Flags(), true)
 	return cmd
 }
 
 func runPlan(ctx context.Context, a *app, location, dest string, opts planOptions) error {
-	r, err := a.prepare(dest, &opts.sourceFlags, &opts.selectFlags, &opts.mapFlags, &opts.targetFlags, &opts.runFlags)
+	r, err := a.prepare(dest, &opts.moveFlags)
 	if err != nil {
 		return err
 	}

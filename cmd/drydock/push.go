@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -12,10 +13,7 @@ import (
 )
 
 type pushOptions struct {
-	selectFlags
-	mapFlags
-	targetFlags
-	runFlags
+	moveFlags
 }
 
 func newPushCommand(a *app) *cobra.Command {
@@ -31,17 +29,13 @@ projects that are missing are created first.` + exitStatus,
 			return runPush(cmd.Context(), a, args[0], args[1], opts)
 		},
 	}
-	opts.selectFlags.register(cmd.Flags())
-	opts.mapFlags.register(cmd.Flags())
-	opts.targetFlags.register(cmd.Flags())
-	opts.runFlags.register(cmd.Flags())
-	opts.registerJobs(cmd.Flags())
+	opts.moveFlags.register(cmd.Flags(), false)
 	opts.registerDryRun(cmd.Flags())
 	return cmd
 }
 
 func runPush(ctx context.Context, a *app, dir, dest string, opts pushOptions) error {
-	r, err := a.prepare(dest, &sourceFlags{}, &opts.selectFlags, &opts.mapFlags, &opts.targetFlags, &opts.runFlags)
+	r, err := a.prepare(dest, &opts.moveFlags)
 	if err != nil {
 		return err
 	}
@@ -68,7 +62,7 @@ func runPush(ctx context.Context, a *app, dir, dest string, opts pushOptions) er
 	if err != nil {
 		return err
 	}
-	if err := s.tellRefused(p, t.host()); err != nil {
+	if err := errors.Join(t.writable(), s.tellRefused(p, t.host())); err != nil {
 		return err
 	}
 	reasons, err := t.prepare(ctx, p, &opts.targetFlags)

@@ -14,27 +14,27 @@ type request struct {
 	jobs    int
 }
 
-func (a *app) prepare(dest string, src *sourceFlags, sel *selectFlags, mapping *mapFlags, reach *targetFlags, run *runFlags) (*request, error) {
+func (a *app) prepare(dest string, f *moveFlags) (*request, error) {
 	to, err := plan.ParseDestination(dest)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	rules, err := sel.rules(src)
+	rules, err := f.rules(&f.sourceFlags)
 	if err != nil {
 		return nil, err
 	}
-	if rules.Target, err = mapping.target(to); err != nil {
+	if rules.Target, err = f.target(to); err != nil {
 		return nil, err
 	}
 	if err := rules.Check(); err != nil {
 		return nil, usageError{err}
 	}
-	if err := run.check(); err != nil {
+	if err := f.runFlags.check(); err != nil {
 		return nil, err
 	}
-	options, err := reach.options(a, run.jobs)
+	options, err := f.targetFlags.options(a, f.jobs)
 	if err != nil {
 		return nil, err
 	}
-	return &request{to: to, rules: rules, options: options, jobs: run.jobs}, nil
+	return &request{to: to, rules: rules, options: options, jobs: f.jobs}, nil
 }

@@ -107,12 +107,17 @@ func dial(ctx context.Context, to plan.Destination, opts *push.Options) (*target
 		}
 		registry.UseProjectTokens()
 		registry.TagBy(h.AddTag)
-		if h.ReadOnly {
-			return nil, report.WithHint(fmt.Errorf("Harbor at %s is in read-only mode", registry.URL().Host),
-				"an administrator ends it under Configuration, System Settings")
-		}
 	}
 	return &target{registry: registry, harbor: h}, nil
+}
+
+// writable refuses a target that takes nothing from anybody.
+func (t *target) writable() error {
+	if t.harbor == nil || !t.harbor.ReadOnly {
+		return nil
+	}
+	return report.WithHint(fmt.Errorf("Harbor at %s is in read-only mode", t.host()),
+		"an administrator ends it under Configuration, System Settings")
 }
 
 func (t *target) host() string { return t.registry.URL().Host }

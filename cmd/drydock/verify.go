@@ -11,11 +11,7 @@ import (
 )
 
 type verifyOptions struct {
-	sourceFlags
-	selectFlags
-	mapFlags
-	targetFlags
-	runFlags
+	moveFlags
 }
 
 func newVerifyCommand(a *app) *cobra.Command {
@@ -30,17 +26,12 @@ digests. It asks by HEAD, which no retention policy counts as a pull.` + exitSta
 			return runVerify(cmd.Context(), a, args[0], args[1], opts)
 		},
 	}
-	opts.sourceFlags.register(cmd.Flags())
-	opts.selectFlags.register(cmd.Flags())
-	opts.mapFlags.register(cmd.Flags())
-	opts.targetFlags.register(cmd.Flags())
-	opts.runFlags.register(cmd.Flags())
-	opts.registerJobs(cmd.Flags())
+	opts.moveFlags.register(cmd.Flags(), true)
 	return cmd
 }
 
 func runVerify(ctx context.Context, a *app, location, dest string, opts verifyOptions) error {
-	r, err := a.prepare(dest, &opts.sourceFlags, &opts.selectFlags, &opts.mapFlags, &opts.targetFlags, &opts.runFlags)
+	r, err := a.prepare(dest, &opts.moveFlags)
 	if err != nil {
 		return err
 	}
