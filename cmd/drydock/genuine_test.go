@@ -99,7 +99,7 @@ func mappingOf(tree string) mapping {
 		return mapping{prefix: "/moved", target: func(repository string) string { return "moved/" + repository }}
 	}
 	return mapping{
-		flags: []string{"--rewrite", "alpine=hub/alpine"},
+		flags:  []string{"--rewrite", "alpine=hub/alpine"},
 		target: mapped,
 	}
 }
