@@ -122,8 +122,11 @@ func (l *Layouts) Remove(i plan.Image) error {
 // says which. The layout appears under its name when it is whole, not before.
 func (l *Layouts) Write(ctx context.Context, i plan.Image) (made bool, err error) {
 	made, err = l.write(ctx, i)
-	if errors.Is(err, syscall.ENAMETOOLONG) {
+	switch {
+	case errors.Is(err, syscall.ENAMETOOLONG):
 		err = report.WithHint(err, "no file system takes a name of over 255 bytes; copy this image on its own")
+	case errors.Is(err, syscall.ENOSPC):
+		err = report.WithHint(err, "make room, or put the layouts on the registry's file system, where hard links take none")
 	}
 	if err != nil {
 		return false, fmt.Errorf("writing layout %s: %w", i.LayoutPath(), err)
