@@ -26,7 +26,7 @@ import (
 // every byte is right, found by brute force and not by our own reading; and
 // exactly those are in the target after a migration.
 func TestRandomDamage(t *testing.T) {
-	seeds := 6
+	seeds := 4
 	if testing.Short() {
 		seeds = 2
 	}

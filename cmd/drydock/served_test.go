@@ -36,7 +36,7 @@ import (
 // One thing is taken out of the registry's tree: a FIFO in place of a file, which
 // it would wait at forever.
 func TestServed(t *testing.T) {
-	seeds := 3
+	seeds := 2
 	if n, err := strconv.Atoi(os.Getenv("DRYDOCK_DAMAGE_SEEDS")); err == nil {
 		seeds = n
 	}
