@@ -175,7 +175,8 @@ func (d *destination) put(ctx context.Context, info types.BlobInfo, open opener)
 	if err := d.r.upload(ctx, s.claim, s.location, info.Size, open); err != nil {
 		err = fmt.Errorf("sending blob %s: %w", info.Digest, err)
 		var status *StatusError
-		if errors.As(err, &status) && status.Has("DIGEST_INVALID") {
+		// Where ctx ended, the error may be that of another blob, which ended it.
+		if ctx.Err() == nil && errors.As(err, &status) && status.Has("DIGEST_INVALID") {
 			d.r.blobs.condemn(info.Digest, err)
 		}
 		return err
