@@ -48,9 +48,27 @@ const (
 	UploadsLeftover     Code = "uploads-leftover"
 	PullThroughCache    Code = "pull-through-cache"
 	Unreadable          Code = "unreadable"
+	ArchiveDamaged      Code = "archive-damaged"
+	ArchiveMember       Code = "archive-member"
 	TargetName          Code = "target-name"
 	TargetCollision     Code = "target-collision"
 	TargetCaseCollision Code = "target-case-collision"
+	TargetExtra         Code = "target-extra"
+
+	HarborCredentials     Code = "harbor-credentials"
+	HarborReadOnly        Code = "harbor-read-only"
+	HarborUnhealthy       Code = "harbor-unhealthy"
+	HarborProjectMissing  Code = "harbor-project-missing"
+	HarborProjectCreation Code = "harbor-project-creation"
+	HarborProxyCache      Code = "harbor-proxy-cache"
+	HarborPushRight       Code = "harbor-push-right"
+	HarborQuota           Code = "harbor-quota"
+	HarborQuotaIgnored    Code = "harbor-quota-ignored"
+	HarborImmutableTag    Code = "harbor-immutable-tag"
+	HarborPullPolicy      Code = "harbor-pull-policy"
+	HarborRetention       Code = "harbor-retention"
+	HarborSettings        Code = "harbor-settings-ignored"
+	HarborUnknown         Code = "harbor-unknown"
 )
 
 // Kind is what is known of a code beforehand.
@@ -105,9 +123,26 @@ var Kinds = []Kind{
 	{UploadsLeftover, Note, "interrupted uploads are left over", "nothing; they are not carried"},
 	{PullThroughCache, Note, "the registry was a pull-through cache: it holds only what was asked for", "expect incomplete image indexes; see --incomplete"},
 	{Unreadable, Skip, "a file or directory could not be read", "mend permissions or the disk, then run again"},
+	{ArchiveDamaged, Skip, "an archive is cut off or damaged: what lay in or behind that place is not there", "copy or make the archive again; what is whole of it is carried"},
+	{ArchiveMember, Skip, "an archive holds something that is not read: a link out of it, a file too large to be true, a name that leads out", "look at that member; unpack the archive by hand if it is meant"},
 	{TargetName, Skip, "the target cannot take the name", "map it to another with --rewrite or --project"},
 	{TargetCollision, Skip, "two sources map to one target", "keep them apart with --rewrite, or leave one out with --exclude"},
 	{TargetCaseCollision, Note, "two targets differ in upper and lower case alone", "nothing, unless the target or the disk ignores case"},
+	{TargetExtra, Note, "the target has a tag that the source has not", "nothing, unless it should be gone"},
+	{HarborCredentials, Skip, "Harbor does not know the account, or its password is another", "check the user name and the password; robots are called robot$name"},
+	{HarborReadOnly, Skip, "Harbor is in read-only mode", "have an administrator end it under Configuration, System Settings"},
+	{HarborUnhealthy, Skip, "a component of Harbor is not well", "see Harbor's own logs before a long run"},
+	{HarborProjectMissing, Skip, "a project does not exist, and is not to be created", "create it in Harbor first, or leave out --create-projects=false"},
+	{HarborProjectCreation, Skip, "a project does not exist, and this account may not create it", "create it in Harbor first, or use an account that may create projects"},
+	{HarborProxyCache, Skip, "a project is a proxy cache, which nobody can push to", "map its repositories to another project with --rewrite or --project-map"},
+	{HarborPushRight, Skip, "this account may not push to a project", "give it the role of a developer or more, or the robot the rights to push and pull"},
+	{HarborQuota, Skip, "more is to be sent than a project's quota leaves room for", "raise the quota, or leave images out with --exclude"},
+	{HarborQuotaIgnored, Note, "a quota of the project settings is not set for this account", "have an administrator create the project, or set the quota afterwards"},
+	{HarborImmutableTag, Skip, "an immutable tag rule keeps a tag at another digest", "take the rule away for the time of the migration, or map the repository elsewhere"},
+	{HarborPullPolicy, Note, "a project forbids to pull some images, and so to verify them", "lift the policy for the time of the migration"},
+	{HarborRetention, Note, "a project has a retention policy, which may delete what was moved", "look at the policy before its next run"},
+	{HarborSettings, Note, "a project exists, and keeps its own settings", "set them in Harbor, where they matter"},
+	{HarborUnknown, Note, "something could not be asked beforehand", "nothing; Harbor says so when it comes to it"},
 }
 
 var kinds = func() map[Code]Kind {
@@ -136,7 +171,8 @@ func (c Code) New(detail string) Finding {
 // is carried.
 func (c Code) alwaysTold() bool {
 	switch c {
-	case ManifestLarge, ArtifactManifest, IndexOfLayers, ConfigNotJSON, PullThroughCache, RepositoryUntagged:
+	case ManifestLarge, ArtifactManifest, IndexOfLayers, ConfigNotJSON, PullThroughCache, RepositoryUntagged,
+		TargetExtra, HarborUnhealthy, HarborQuotaIgnored, HarborPullPolicy, HarborRetention, HarborSettings, HarborUnknown:
 		return true
 	}
 	return false

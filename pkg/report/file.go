@@ -5,15 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"html/template"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
-
-	_ "embed"
 )
 
 // File gathers a run and writes it, at the end, into one file: .json, .html or
@@ -29,6 +26,7 @@ type Run struct {
 	Verb     string    `json:"verb"`
 	Source   string    `json:"source"`
 	Target   string    `json:"target,omitempty"`
+	Asked    []string  `json:"asked,omitempty"` // the flags that chose and mapped images, "--name=value"; never a secret
 	Started  time.Time `json:"started"`
 	Version  string    `json:"version"`
 	Images   []Image   `json:"images"`
@@ -122,13 +120,3 @@ func writeJSON(w io.Writer, run *Run) error {
 	enc.SetIndent("", "  ")
 	return enc.Encode(run)
 }
-
-//go:embed report.html
-var htmlText string
-
-var htmlReport = template.Must(template.New("report").Funcs(template.FuncMap{
-	"size": size,
-	"time": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
-}).Parse(htmlText))
-
-func writeHTML(w io.Writer, run *Run) error { return htmlReport.Execute(w, run) }

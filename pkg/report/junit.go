@@ -45,7 +45,7 @@ func asAsked(i Image) string {
 
 // writeJUnit makes each image a test: it fails if it was not carried or is not
 // whole. Findings of level skip that belong to no image of the run fail as
-// tests of their own.
+// tests of their own, and so does a run that ended before its time.
 func writeJUnit(w io.Writer, run *Run) error {
 	suite := junitSuite{Name: "drydock " + run.Verb, Time: run.Summary.Seconds}
 	for _, v := range run.Verdicts() {
@@ -61,6 +61,12 @@ func writeJUnit(w io.Writer, run *Run) error {
 		suite.Failures++
 		suite.Cases = append(suite.Cases, junitCase{
 			Class: string(f.Code), Name: place(f), Failure: &junitMessage{Message: k.Means, Text: k.Advice},
+		})
+	}
+	if text := run.Summary.Error; text != "" {
+		suite.Failures++
+		suite.Cases = append(suite.Cases, junitCase{
+			Class: "drydock", Name: "drydock " + run.Verb, Failure: &junitMessage{Message: "the run ended before its time", Text: text},
 		})
 	}
 	suite.Tests = len(suite.Cases)

@@ -65,10 +65,11 @@ type Outcome struct {
 	Target   string `json:"target"`
 	Digest   string `json:"digest"` // what the target has now, or should have
 	Status   Status `json:"status"`
-	Error    string `json:"error"`    // empty where all went well
-	Uploaded int    `json:"uploaded"` // blobs
-	Mounted  int    `json:"mounted"`  // blobs
-	Bytes    int64  `json:"bytes"`    // of the uploaded blobs
+	Error    string `json:"error"`           // empty where all went well
+	Cause    string `json:"cause,omitempty"` // what the error is about, where it is no fault of the image: "project library"
+	Uploaded int    `json:"uploaded"`        // blobs
+	Mounted  int    `json:"mounted"`         // blobs
+	Bytes    int64  `json:"bytes"`           // of the uploaded blobs
 }
 
 // Progress is how far a stage has come. Losing one loses nothing.
@@ -95,6 +96,9 @@ type Summary struct {
 	LinkedFiles   int     `json:"linkedFiles"`
 	CopiedBytes   int64   `json:"copiedBytes"`
 	Seconds       float64 `json:"seconds"`
+	UniqueBytes   int64   `json:"uniqueBytes,omitempty"` // of the blobs of all images that are not left out, each once; 0 where it was not counted
+	Unasked       int     `json:"unasked,omitempty"`     // manifests without a tag, which nobody asked for
+	Error         string  `json:"error,omitempty"`       // why the run ended before its time; empty where it came to its end
 }
 
 // Add counts one outcome.

@@ -45,6 +45,16 @@ func (t *Tee) Progress(p Progress) {
 	_ = t.each(func(h Handler) error { h.Progress(p); return nil })
 }
 
+// Flush has handlers tell what they have gathered so far, where they can.
+func (t *Tee) Flush() error {
+	return t.each(func(h Handler) error {
+		if f, ok := h.(interface{ Flush() error }); ok {
+			return f.Flush()
+		}
+		return nil
+	})
+}
+
 // Close implements Handler.
 func (t *Tee) Close(s Summary) error {
 	return t.each(func(h Handler) error { return h.Close(s) })

@@ -23,6 +23,7 @@ type Text struct {
 	images   *tabwriter.Writer
 	rows     int
 	findings []Finding
+	causes   map[string]bool // that were told, with the error
 }
 
 // TextOptions say what a Text shows, and where.
@@ -48,7 +49,7 @@ const shownFindings = 10
 
 // NewText makes a handler for people.
 func NewText(opts TextOptions) *Text {
-	return &Text{opts: opts, images: tabwriter.NewWriter(opts.Out, 0, 8, 2, ' ', 0)}
+	return &Text{opts: opts, causes: map[string]bool{}, images: tabwriter.NewWriter(opts.Out, 0, 8, 2, ' ', 0)}
 }
 
 // Image implements Handler.
@@ -164,7 +165,10 @@ func (t *Text) Finding(f Finding) error {
 // Outcome implements Handler.
 func (t *Text) Outcome(o Outcome) error {
 	switch {
+	case o.Status == Failed && o.Cause != "" && t.causes[o.Cause+o.Error]:
+		return line(t.opts.Out, "failed   %s → %s: %s, as above", o.Source, o.Target, o.Cause)
 	case o.Status == Failed:
+		t.causes[o.Cause+o.Error] = true
 		return line(t.opts.Out, "failed   %s → %s: %s", o.Source, o.Target, o.Error)
 	case t.opts.Quiet:
 		return nil
@@ -192,21 +196,33 @@ func sent(o Outcome) string {
 // Progress implements Handler: words have none.
 func (t *Text) Progress(Progress) {}
 
-// Close implements Handler.
-func (t *Text) Close(s Summary) error {
+// Flush tells the findings so far, and the images above them.
+func (t *Text) Flush() error {
 	if err := t.images.Flush(); err != nil {
 		return err
 	}
-	to := t.opts.Err
+	found := t.findings
+	t.findings = nil
+	return closeFindings(t.end(), found)
+}
+
+// end is where the findings and the summary go.
+func (t *Text) end() io.Writer {
 	if t.opts.FindingsAreData {
-		to = t.opts.Out
+		return t.opts.Out
 	}
-	if err := t.closeFindings(to); err != nil {
+	return t.opts.Err
+}
+
+// Close implements Handler.
+func (t *Text) Close(s Summary) error {
+	if err := t.Flush(); err != nil {
 		return err
 	}
 	if t.opts.Closing == nil {
 		return nil
 	}
+	to := t.end()
 	for _, text := range t.opts.Closing(s) {
 		if err := line(to, "%s", text); err != nil {
 			return err
@@ -216,10 +232,10 @@ func (t *Text) Close(s Summary) error {
 }
 
 // closeFindings shows findings by their codes, in the table's order.
-func (t *Text) closeFindings(to io.Writer) error {
+func closeFindings(to io.Writer, findings []Finding) error {
 	byCode := map[Code][]Finding{}
 	var unknown []Kind
-	for _, f := range t.findings {
+	for _, f := range findings {
 		if _, ok := kinds[f.Code]; !ok && byCode[f.Code] == nil {
 			unknown = append(unknown, f.Code.Kind())
 		}

@@ -54,14 +54,15 @@ func (r *Run) Unclaimed() []Finding {
 	return unclaimed
 }
 
-// Well tells whether nothing failed and nothing was left out.
+// Well tells whether the run came to its end, nothing failed and nothing was
+// left out.
 func (r *Run) Well() bool {
 	for _, f := range r.Findings {
 		if f.Level == Skip {
 			return false
 		}
 	}
-	return r.Summary.Failed == 0 && r.Summary.Incomplete == 0
+	return r.Summary.Error == "" && r.Summary.Failed == 0 && r.Summary.Incomplete == 0
 }
 
 // about names the image that a finding is about, as Image.Name does.
