@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -13,7 +14,8 @@ import (
 
 // Dir is a registry in a local directory.
 type Dir struct {
-	root string // docker/registry/v2, as found below the location
+	root    string // docker/registry/v2, as found below the location
+	layouts bool   // it is a directory of layouts instead
 }
 
 // below are the ways from a location down to the directory that holds "blobs"
@@ -23,17 +25,11 @@ type Dir struct {
 var below = []string{"docker/registry/v2", "registry/v2", "v2", "."}
 
 func openDir(location string) (Source, error) {
-	info, err := os.Stat(location)
-	switch {
-	case err != nil:
-		return nil, report.WithHint(fmt.Errorf("opening source: %w", err),
-			"give the registry's storage directory, often /var/lib/registry")
-	case !info.IsDir():
-		return nil, report.WithHint(fmt.Errorf("opening source %s: not a directory", location),
-			"give the registry's storage directory; unpack an archive first")
-	}
 	for _, way := range below {
 		root := filepath.Join(location, filepath.FromSlash(way))
+		if way == "." && !hasFanOut(root) && holdsLayouts(root) {
+			break // of repositories that are called blobs, or repositories
+		}
 		found, err := looksLikeV2(root, way)
 		if err != nil {
 			return nil, fmt.Errorf("opening source: %w", err)
@@ -42,14 +38,29 @@ func openDir(location string) (Source, error) {
 			return Dir{root: root}, nil
 		}
 	}
+	if !somethingElse(location) && holdsLayouts(location) {
+		return Dir{root: filepath.Clean(location), layouts: true}, nil
+	}
 	return nil, notARegistry(location)
+}
+
+// hasFanOut tells whether a directory has blobs as registries keep them, by the
+// first two digits of their digests.
+func hasFanOut(root string) bool {
+	for _, algorithm := range []string{"sha256", "sha512"} {
+		entries, err := os.ReadDir(filepath.Join(root, "blobs", algorithm))
+		if err == nil && slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return isHex(e.Name(), 2) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // looksLikeV2 tells whether a directory is docker/registry/v2: it holds blobs
 // or repositories, or the way to it leaves no doubt. Only absence is a no.
 func looksLikeV2(root, way string) (bool, error) {
-	if way == "." && hasAny(root, "oci-layout") {
-		return false, nil // its blobs directory is another format's
+	if way == "." && hasAny(root, "oci-layout", inventoryFile) {
+		return false, nil // what is called blobs there is part of another format
 	}
 	for _, name := range []string{"repositories", "blobs"} {
 		info, err := os.Stat(filepath.Join(root, name))
@@ -79,20 +90,33 @@ func isErrno(err error, want syscall.Errno) bool {
 	return ok && pathErr.Err == want
 }
 
+// somethingElse tells of what may hold layouts somewhere deep in it by chance.
+func somethingElse(location string) bool {
+	return hasAny(location, "overlay2", "image/overlay2", "aufs", "overlay-images", "overlay-layers", "vfs-images", "oci-layout")
+}
+
 // notARegistry explains what was looked for, and knows what people give instead.
 func notARegistry(location string) error {
+	return instead(location, "here and on that way down", func(names ...string) bool { return hasAny(location, names...) })
+}
+
+// instead is notARegistry for whatever can tell what is in it. It says where that
+// was looked for.
+func instead(location, where string, has func(names ...string) bool) error {
 	err := fmt.Errorf("opening source %s: no registry storage found there", location)
 	switch {
-	case hasAny(location, "overlay2", "image/overlay2", "aufs", "btrfs/subvolumes"):
+	case has("overlay2", "image/overlay2", "aufs", "btrfs/subvolumes"):
 		return report.WithHint(err, "this is the data directory of a Docker engine, not of a registry: "+
 			"push its images to a registry, or give the storage of a registry, often the volume mounted at /var/lib/registry")
-	case hasAny(location, "overlay-images", "overlay-layers", "vfs-images"):
+	case has("overlay-images", "overlay-layers", "vfs-images"):
 		return report.WithHint(err, "this is the storage of podman or CRI-O, not of a registry")
-	case hasAny(location, "index.json", "oci-layout"):
+	case has("index.json", "oci-layout"):
 		return report.WithHint(err, "this is an OCI layout, which skopeo copies on its own: skopeo copy oci:DIR docker://…")
+	case has(layoutManifest) && has(layoutVersion):
+		return report.WithHint(err, "this is one layout: give the directory that convert wrote, which holds <repository>:<tag>/manifest.json")
 	default:
 		return report.WithHint(err, "looked for docker/registry/v2, registry/v2, v2, and for the directories "+
-			"repositories and blobs, here and on that way down; give the registry's root directory, often /var/lib/registry")
+			"repositories and blobs, "+where+"; give the registry's root directory, often /var/lib/registry")
 	}
 }
 
@@ -107,6 +131,9 @@ func hasAny(dir string, names ...string) bool {
 
 // Root is the directory of blobs and repositories, docker/registry/v2.
 func (d Dir) Root() string { return d.root }
+
+// HoldsLayouts implements LayoutsFS.
+func (d Dir) HoldsLayouts() bool { return d.layouts }
 
 // Home is the registry's root directory, the one that holds docker; where the
 // source is no such tree, the directory of blobs and repositories itself.

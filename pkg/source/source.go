@@ -8,6 +8,10 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/seed-5b48bd9d/drydock/pkg/report"
 )
 
 // Source is a file system rooted at docker/registry/v2. Its Open refuses, with
@@ -34,16 +38,64 @@ type HomeFS interface {
 	StatHome(name string) (fs.FileInfo, error)
 }
 
+// DigestFS is a Source that knows digests of files which it read on the way, so
+// that nobody need read them again.
+type DigestFS interface {
+	// Digest is a file's digest by an algorithm, and false where it is not known.
+	Digest(name string, algorithm digest.Algorithm) (digest.Digest, bool)
+}
+
+// FindingsFS is a Source that found something about itself: that an archive is
+// cut off, or that it holds what was not read.
+type FindingsFS interface {
+	Findings() []report.Finding
+}
+
+// LayoutsFS is a Source that may hold dir: layouts instead of a registry's
+// storage. It is then rooted at the directory of layouts.
+type LayoutsFS interface {
+	HoldsLayouts() bool
+}
+
 // ErrNotRegular is wrapped by errors of Open for FIFOs, sockets and devices.
 // They are never opened: that alone can block for ever.
 var ErrNotRegular = errors.New("neither a regular file nor a directory")
 
-// Open finds the registry at a location: its root directory, or any directory
-// on the way down from there to docker/registry/v2. Errors carry a hint that
-// says what was looked for.
-func Open(ctx context.Context, location string) (Source, error) {
+// ErrNotKept is wrapped by errors of Open for files of an archive whose bytes
+// went by and were not kept.
+var ErrNotKept = errors.New("its bytes were not kept")
+
+// Options steer how a source is opened; nil means defaults.
+type Options struct {
+	// Stdin is what the location "-" reads; nil means that there is none.
+	Stdin io.Reader
+	// Unpack is the directory that the files of an archive go to which can only
+	// be read from front to end, each under its digest. Where it is empty,
+	// nothing is unpacked: of such an archive only what says what is in it can
+	// be opened, and of all else the size and the digests are known.
+	Unpack string
+	// Progress is told how far the reading of an archive has come.
+	Progress func(report.Progress)
+}
+
+// Open finds the registry at a location:
+//
+//   - a directory: its root directory, or any on the way down from there to
+//     docker/registry/v2; or a directory of dir: layouts
+//   - a tar, in which it may lie in any directory: read in place
+//   - a tar compressed with gzip, zstd, xz or bzip2, or any of these on standard
+//     input ("-") or from a FIFO: read from front to end, once
+//   - any of these files in parts, by the name of one of them
+//
+// An archive that is cut off or damaged is opened all the same, with what is
+// whole of it; its Findings say what is not. Errors carry a hint where there is
+// something to do about them, and wrap ErrNoRoom where the disk is full.
+func Open(ctx context.Context, location string, opts *Options) (Source, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return openDir(location)
+	if opts == nil {
+		opts = &Options{}
+	}
+	return openLocation(ctx, location, opts)
 }

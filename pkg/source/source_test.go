@@ -34,7 +34,7 @@ const sound = "image app amd64 base\ntag library/app v1 app\n"
 
 func open(t *testing.T, location string) source.Source {
 	t.Helper()
-	src, err := source.Open(context.Background(), location)
+	src, err := source.Open(context.Background(), location, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestOpenLinks(t *testing.T) {
 	if err := os.Symlink(loop, loop); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := source.Open(context.Background(), loop); !errors.Is(err, syscall.ELOOP) {
+	if _, err := source.Open(context.Background(), loop, nil); !errors.Is(err, syscall.ELOOP) {
 		t.Errorf("a loop: %v", err)
 	}
 }
@@ -124,20 +124,20 @@ func TestOpenRefuses(t *testing.T) {
 				}
 				c.advice = "OCI layout"
 			}
-			_, err := source.Open(context.Background(), dir)
+			_, err := source.Open(context.Background(), dir, nil)
 			if err == nil || !strings.Contains(report.Advice(err), c.advice) {
 				t.Errorf("%v; %s", err, report.Advice(err))
 			}
 		})
 	}
 	for _, location := range []string{filepath.Join(t.TempDir(), "absent"), os.Args[0]} {
-		if _, err := source.Open(context.Background(), location); err == nil || report.Advice(err) == "" {
+		if _, err := source.Open(context.Background(), location, nil); err == nil || report.Advice(err) == "" {
 			t.Errorf("%s: %v", location, err)
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := source.Open(ctx, "."); !errors.Is(err, context.Canceled) {
+	if _, err := source.Open(ctx, ".", nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 }
