@@ -1,6 +1,8 @@
 package storage
 
 import (
+	"context"
+	"io/fs"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -15,17 +17,22 @@ type Builder struct {
 	repositories map[string]*Repository
 }
 
-// NewBuilder starts with nothing.
-func NewBuilder() *Builder {
-	return &Builder{s: newScanner(nil, nil), repositories: map[string]*Repository{}}
+// NewBuilder starts with nothing. What is added lies in fsys; of the options, a
+// builder heeds Jobs, ReadData and Progress.
+func NewBuilder(fsys fs.FS, opts *ScanOptions) *Builder {
+	s := newScanner(fsys, opts)
+	s.told = true
+	return &Builder{s: s, repositories: map[string]*Repository{}}
 }
 
-// Tag adds a tag, or, where the name is empty, makes sure of the repository.
+// Tag adds a tag, or, where the name is empty, a manifest without one.
 func (b *Builder) Tag(repository, name string, d digest.Digest, updated time.Time) {
 	r := b.repository(repository)
 	if name != "" {
 		r.Tags = append(r.Tags, Tag{Name: name, Digest: d, Updated: updated})
+		return
 	}
+	r.revisions[d] = link{digest: d, updated: updated}
 }
 
 func (b *Builder) repository(name string) *Repository {
@@ -38,10 +45,17 @@ func (b *Builder) repository(name string) *Repository {
 	return r
 }
 
+func (b *Builder) link(repository string, d digest.Digest) {
+	r := b.repository(repository)
+	if _, there := r.revisions[d]; !there {
+		r.revisions[d] = link{digest: d}
+	}
+}
+
 // Manifest adds a manifest to a repository. Content that is not the digest's,
 // or no manifest, becomes a problem of the images that need it.
 func (b *Builder) Manifest(repository string, d digest.Digest, content []byte, stated string) *Manifest {
-	b.repository(repository).revisions[d] = link{digest: d}
+	b.link(repository, d)
 	if file := b.s.manifests[d]; file != nil && file.manifest != nil {
 		return file.manifest
 	}
@@ -61,8 +75,30 @@ func (b *Builder) Manifest(repository string, d digest.Digest, content []byte, s
 	return m
 }
 
-// Blob adds a blob of a size in bytes.
-func (b *Builder) Blob(d digest.Digest, size int64) { b.s.blobs[d] = &blob{size: size} }
+// Blob adds a blob, or a manifest's content, of a size in bytes, that lies under
+// a path. Where it was seen before, the first place counts.
+func (b *Builder) Blob(d digest.Digest, size int64, path string) {
+	if old := b.s.blobs[d]; old == nil || old.problem != "" || old.away != "" {
+		b.s.blobs[d] = &blob{size: size, path: path}
+	}
+}
+
+// Away adds a manifest that is not here, because it is said to be where the
+// images go to. What it names has to be added too.
+func (b *Builder) Away(repository string, m *Manifest) {
+	b.link(repository, m.Digest)
+	if b.s.manifests[m.Digest] == nil {
+		b.s.manifests[m.Digest] = &manifestFile{manifest: m}
+	}
+	b.AwayBlob(repository, m.Digest, m.Size)
+}
+
+// AwayBlob is Away for a blob of a size in bytes.
+func (b *Builder) AwayBlob(repository string, d digest.Digest, size int64) {
+	if b.s.blobs[d] == nil {
+		b.s.blobs[d] = &blob{size: size, away: repository}
+	}
+}
 
 // Damaged adds a blob that is there and cannot be used, unless it was seen sound elsewhere.
 func (b *Builder) Damaged(d digest.Digest, code report.Code, detail string) {
@@ -74,5 +110,13 @@ func (b *Builder) Damaged(d digest.Digest, code report.Code, detail string) {
 // Find adds a finding.
 func (b *Builder) Find(f report.Finding) { b.s.find(f) }
 
-// Index closes the builder.
-func (b *Builder) Index() *Index { return b.s.index() }
+// Index closes the builder: configs are read for their platforms, and blobs are
+// hashed where that was asked for or where sizes disagree. The error is ctx's.
+func (b *Builder) Index(ctx context.Context) (*Index, error) {
+	for _, stage := range []func(context.Context) error{b.s.loadConfigs, b.s.settleBlobs} {
+		if err := stage(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return b.s.index(), ctx.Err()
+}

@@ -12,7 +12,7 @@ import (
 // What is in a registry's storage, and is it whole?
 func Example() {
 	ctx := context.Background()
-	src, err := source.Open(ctx, "../../testdata/distribution-3")
+	src, err := source.Open(ctx, "../../testdata/distribution-3", nil)
 	if err != nil {
 		log.Fatal(err)
 	}

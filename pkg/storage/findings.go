@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
+	"github.com/seed-5b48bd9d/drydock/pkg/source"
 )
 
 // index closes the scan: it files revisions and tags, and says of each image
@@ -31,6 +32,9 @@ func (s *scanner) index() *Index {
 	}
 	if s.opts.Thorough {
 		x.unreferenced = s.findUnused()
+	}
+	if src, ok := s.fsys.(source.FindingsFS); ok && !s.told {
+		s.findings = append(s.findings, src.Findings()...)
 	}
 	report.SortFindings(s.findings)
 	x.findings = slices.Compact(s.findings)
@@ -165,7 +169,7 @@ func (s *scanner) findInImage(x *Index, r *Repository, tag string, d digest.Dige
 			s.findProblem(p, r.Name, tag)
 		}
 	}
-	if s.opts.Thorough {
+	if s.opts.Thorough && !s.told {
 		s.findUnlinked(r, tag, d, c)
 	}
 }

@@ -109,10 +109,13 @@ func checkManifest(t *testing.T, m *Manifest, own digest.Digest, size int64) {
 // checkClosure holds that an image is whole only if all that it names is there.
 func checkClosure(t *testing.T, content []byte, own digest.Digest, m *Manifest) {
 	t.Helper()
-	b := NewBuilder()
+	b := NewBuilder(nil, nil)
 	b.Manifest("library/app", own, content, m.MediaType)
 	b.Tag("library/app", "v1", own, time.Time{})
-	x := b.Index()
+	x, err := b.Index(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	c := x.Closure(own)
 	absent := len(m.Manifests)
 	for _, blob := range m.Blobs {

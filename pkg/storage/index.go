@@ -83,12 +83,18 @@ func (x *Index) Blob(d digest.Digest) (size int64, ok bool) {
 	return b.size, b.problem == ""
 }
 
-// Path is where a blob's bytes lie, relative to docker/registry/v2.
+// Path is where the bytes of a blob or a manifest lie in the source: relative to
+// docker/registry/v2, or to the directory of layouts.
 func (x *Index) Path(d digest.Digest) string {
-	if b := x.lookUp(d); b.kept != "" {
-		return BlobPath(b.kept)
-	}
-	return BlobPath(d)
+	b := x.lookUp(d)
+	return b.pathOf(d)
+}
+
+// Away tells of a blob or a manifest that is not in the source, because it is
+// said to be where the images go to, and as part of which repository.
+func (x *Index) Away(d digest.Digest) (repository string, away bool) {
+	b := x.lookUp(d)
+	return b.away, b.away != ""
 }
 
 // Manifest gives a manifest that is there and whole, or nil.

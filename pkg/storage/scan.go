@@ -69,6 +69,8 @@ type scanner struct {
 	fsys fs.FS
 	opts ScanOptions
 
+	told bool // by a builder: what nobody added is not there
+
 	mu           sync.Mutex
 	repositories []*Repository
 	findings     []report.Finding

@@ -19,6 +19,8 @@ type blob struct {
 	hashed  bool
 	doubted bool          // something was wrong when it was first read
 	kept    digest.Digest // what the bytes lie under, if not under this digest
+	path    string        // where they lie outside of a registry's storage
+	away    string        // they are not here, but in this repository of where the images go to
 }
 
 // scanBlobs notes the size of every blob, and reads none.
@@ -89,6 +91,9 @@ func (s *scanner) findMisplaced(d digest.Digest, name string) {
 }
 
 func (s *scanner) scanBlob(d digest.Digest) {
+	if s.told {
+		return
+	}
 	b := s.statBlob(d)
 	if b == nil {
 		return
@@ -152,10 +157,19 @@ func (s *scanner) blob(d digest.Digest) blob {
 
 // pathOf is where a blob's bytes lie.
 func (s *scanner) pathOf(d digest.Digest) string {
-	if b := s.blob(d); b.kept != "" {
+	b := s.blob(d)
+	return b.pathOf(d)
+}
+
+func (b *blob) pathOf(d digest.Digest) string {
+	switch {
+	case b.path != "":
+		return b.path
+	case b.kept != "":
 		return BlobPath(b.kept)
+	default:
+		return BlobPath(d)
 	}
-	return BlobPath(d)
 }
 
 // condemn notes what is wrong with a blob's bytes.

@@ -13,6 +13,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
+	"github.com/seed-5b48bd9d/drydock/pkg/source"
 )
 
 // settleBlobs hashes blobs: all of them where that was asked for, else those
@@ -25,7 +26,7 @@ func (s *scanner) settleBlobs(ctx context.Context) error {
 	var total int64
 	for d, b := range s.blobs {
 		_, differs := stated[d]
-		if b.problem == "" && !b.hashed && (s.opts.ReadData || differs || b.doubted || b.kept != "") {
+		if b.problem == "" && !b.hashed && b.away == "" && (s.opts.ReadData || differs || b.doubted || b.kept != "") {
 			todo = append(todo, d)
 			total += b.size
 		}
@@ -69,7 +70,7 @@ func (s *scanner) findWrongSizes(stated map[digest.Digest]int64) {
 		b := s.blobs[d]
 		if b.problem == "" {
 			f := report.DescriptorSize.New(fmt.Sprintf("a descriptor says %d bytes, there are %d", size, b.size))
-			f.Digest, f.Path = d.String(), BlobPath(d)
+			f.Digest, f.Path = d.String(), s.pathOf(d)
 			s.find(f)
 		}
 	}
@@ -78,6 +79,11 @@ func (s *scanner) findWrongSizes(stated map[digest.Digest]int64) {
 // hashBlob condemns a blob whose bytes are not its digest's. Only the end of
 // ctx is an error.
 func (s *scanner) hashBlob(ctx context.Context, d digest.Digest, stated int64, read func(int)) error {
+	if found, size, ok := s.knownDigest(d); ok {
+		read(int(size))
+		s.compare(d, found, size, stated)
+		return nil
+	}
 	f, err := s.fsys.Open(s.pathOf(d))
 	if err != nil {
 		code := openProblem(err, report.BlobNotAFile)
@@ -94,6 +100,15 @@ func (s *scanner) hashBlob(ctx context.Context, d digest.Digest, stated int64, r
 		return ctx.Err()
 	case err != nil:
 		s.condemn(d, report.Unreadable, err.Error())
+	default:
+		s.compare(d, found, size, stated)
+	}
+	return nil
+}
+
+// compare holds what was found under a digest against it.
+func (s *scanner) compare(d, found digest.Digest, size, stated int64) {
+	switch {
 	case found == d:
 		s.markHashed(d)
 	case stated != 0 && stated != size:
@@ -101,7 +116,16 @@ func (s *scanner) hashBlob(ctx context.Context, d digest.Digest, stated int64, r
 	default:
 		s.condemn(d, report.BlobCorrupt, "its bytes have the digest "+found.String())
 	}
-	return nil
+}
+
+// knownDigest is what a source knows that read the bytes already.
+func (s *scanner) knownDigest(d digest.Digest) (found digest.Digest, size int64, ok bool) {
+	known, ok := s.fsys.(source.DigestFS)
+	if !ok {
+		return "", 0, false
+	}
+	found, ok = known.Digest(s.pathOf(d), d.Algorithm())
+	return found, s.blob(d).size, ok
 }
 
 // buffers are those that blobs are read into.

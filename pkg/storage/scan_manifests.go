@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -12,6 +13,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
+	"github.com/seed-5b48bd9d/drydock/pkg/source"
 )
 
 const (
@@ -123,8 +125,13 @@ func (s *scanner) readBlob(d digest.Digest, most int64) ([]byte, *Problem) {
 	case b.size > most:
 		return fail(report.ManifestTooLarge, fmt.Sprintf("%d bytes, at most %d are read", b.size, most))
 	}
+	if found, _, ok := s.knownDigest(d); ok && found != d {
+		return fail(report.ManifestDamaged, fmt.Sprintf("its %d bytes have the digest %s", b.size, found))
+	}
 	f, err := s.fsys.Open(s.pathOf(d))
 	switch code := openProblem(err, report.BlobNotAFile); {
+	case errors.Is(err, source.ErrNotKept): // what could be a manifest or a config was
+		return fail(report.ManifestInvalid, fmt.Sprintf("its %d bytes are no JSON", b.size))
 	case err != nil && code == absent:
 		return fail(report.ManifestMissing, "it went away during the scan")
 	case err != nil:
@@ -162,7 +169,7 @@ func (s *scanner) doubt(d digest.Digest) {
 func (s *scanner) loadConfigs(ctx context.Context) error {
 	users := map[digest.Digest][]*Manifest{}
 	for _, file := range s.manifests {
-		if m := file.manifest; m != nil && len(m.Blobs) > 0 && IsImageConfig(m.Blobs[0].MediaType) && !IsIndex(m.MediaType) {
+		if m := file.manifest; m != nil && len(m.Blobs) > 0 && IsImageConfig(m.Blobs[0].MediaType) && !IsIndex(m.MediaType) && s.blob(m.Blobs[0].Digest).away == "" {
 			users[m.Blobs[0].Digest] = append(users[m.Blobs[0].Digest], m)
 		}
 	}
@@ -185,7 +192,12 @@ func (s *scanner) loadConfigs(ctx context.Context) error {
 // is wrong with its bytes is for settleBlobs to say, as of any blob.
 func (s *scanner) loadConfig(d digest.Digest) *ocispec.Platform {
 	content, problem := s.readBlob(d, maxConfig)
-	if problem != nil {
+	switch {
+	case problem == nil:
+	case problem.Code == report.ManifestInvalid:
+		s.findNotJSON(d, problem.Detail)
+		return nil
+	default:
 		if problem.Code != report.ManifestTooLarge {
 			s.doubt(d)
 		}
@@ -194,9 +206,7 @@ func (s *scanner) loadConfig(d digest.Digest) *ocispec.Platform {
 	var config ocispec.Image
 	if err := json.Unmarshal(content, &config); err != nil {
 		if !json.Valid(content) {
-			f := report.ConfigNotJSON.New(err.Error())
-			f.Digest, f.Path = d.String(), BlobPath(d)
-			s.find(f)
+			s.findNotJSON(d, err.Error())
 		}
 		return nil
 	}
@@ -204,4 +214,10 @@ func (s *scanner) loadConfig(d digest.Digest) *ocispec.Platform {
 		return nil
 	}
 	return &config.Platform
+}
+
+func (s *scanner) findNotJSON(d digest.Digest, detail string) {
+	f := report.ConfigNotJSON.New(detail)
+	f.Digest, f.Path = d.String(), s.pathOf(d)
+	s.find(f)
 }

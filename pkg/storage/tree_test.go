@@ -46,7 +46,7 @@ func build(t *testing.T, text string) (*storagetest.Builder, string) {
 
 func open(t *testing.T, dir string) source.Source {
 	t.Helper()
-	src, err := source.Open(context.Background(), dir)
+	src, err := source.Open(context.Background(), dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
