@@ -42,7 +42,7 @@ func parse(t testing.TB, text string, more ...func(b *storagetest.Builder)) tree
 
 func scan(t testing.TB, dir string) *storage.Index {
 	t.Helper()
-	src, err := source.Open(context.Background(), dir)
+	src, err := source.Open(context.Background(), dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 	"github.com/seed-5b48bd9d/drydock/pkg/storage"
@@ -16,6 +17,9 @@ type Target struct {
 	Project  string    // for repositories of one component, where there is no prefix; may be empty
 	Rewrites []Rewrite // the first that fits a repository is applied, before anything else
 	Harbor   bool      // hold names against Harbor's grammar
+
+	once  sync.Once
+	index rewriteIndex // of Rewrites, from the first question on
 }
 
 // Rewrite replaces the leading components of a repository's name.
@@ -49,12 +53,10 @@ func (w Rewrite) apply(repository string) (string, bool) {
 
 // Repository is where a repository goes.
 func (t *Target) Repository(source string) string {
+	t.once.Do(func() { t.index = indexRewrites(t.Rewrites) })
 	name := source
-	for _, w := range t.Rewrites {
-		if to, ok := w.apply(source); ok {
-			name = to
-			break
-		}
+	if i, ok := t.index.fit(source); ok {
+		name, _ = t.Rewrites[i].apply(source)
 	}
 	switch {
 	case t.Prefix != "":

@@ -21,28 +21,28 @@ func TestTargetRepository(t *testing.T) {
 		return all
 	}
 	for _, tt := range []struct {
-		target       plan.Target
+		target       *plan.Target
 		source, want string
 	}{
-		{plan.Target{}, "app", "app"},
-		{plan.Target{Project: "library"}, "app", "library/app"},
-		{plan.Target{Project: "library"}, "team/app", "team/app"},
-		{plan.Target{Prefix: "old", Project: "library"}, "app", "old/app"},
-		{plan.Target{Prefix: "old/place"}, "team/app", "old/place/team/app"},
-		{plan.Target{Rewrites: rewrites("team=new")}, "team/app", "new/app"},
-		{plan.Target{Rewrites: rewrites("team=new")}, "team", "new"},
-		{plan.Target{Rewrites: rewrites("team=new")}, "teams/app", "teams/app"},
-		{plan.Target{Rewrites: rewrites("team=new")}, "a/team/app", "a/team/app"},
-		{plan.Target{Rewrites: rewrites("team/app=new")}, "team/app/web", "new/web"},
-		{plan.Target{Rewrites: rewrites("team/a=new")}, "team/app", "team/app"},
-		{plan.Target{Rewrites: rewrites("team=a", "team/app=b")}, "team/app", "a/app"}, // the first that fits
-		{plan.Target{Rewrites: rewrites("team/app=b", "team=a")}, "team/app", "b"},
-		{plan.Target{Rewrites: rewrites("a=b", "b=c")}, "a/app", "b/app"}, // and no other
-		{plan.Target{Rewrites: rewrites("=all")}, "team/app", "all/team/app"},
-		{plan.Target{Rewrites: rewrites("team=")}, "team/app", "app"},
-		{plan.Target{Project: "library", Rewrites: rewrites("team=")}, "team/app", "library/app"},
-		{plan.Target{Prefix: "old", Rewrites: rewrites("team=new")}, "team/app", "old/new/app"},
-		{plan.Target{Rewrites: rewrites("/team/=/new/")}, "team/app", "new/app"},
+		{&plan.Target{}, "app", "app"},
+		{&plan.Target{Project: "library"}, "app", "library/app"},
+		{&plan.Target{Project: "library"}, "team/app", "team/app"},
+		{&plan.Target{Prefix: "old", Project: "library"}, "app", "old/app"},
+		{&plan.Target{Prefix: "old/place"}, "team/app", "old/place/team/app"},
+		{&plan.Target{Rewrites: rewrites("team=new")}, "team/app", "new/app"},
+		{&plan.Target{Rewrites: rewrites("team=new")}, "team", "new"},
+		{&plan.Target{Rewrites: rewrites("team=new")}, "teams/app", "teams/app"},
+		{&plan.Target{Rewrites: rewrites("team=new")}, "a/team/app", "a/team/app"},
+		{&plan.Target{Rewrites: rewrites("team/app=new")}, "team/app/web", "new/web"},
+		{&plan.Target{Rewrites: rewrites("team/a=new")}, "team/app", "team/app"},
+		{&plan.Target{Rewrites: rewrites("team=a", "team/app=b")}, "team/app", "a/app"}, // the first that fits
+		{&plan.Target{Rewrites: rewrites("team/app=b", "team=a")}, "team/app", "b"},
+		{&plan.Target{Rewrites: rewrites("a=b", "b=c")}, "a/app", "b/app"}, // and no other
+		{&plan.Target{Rewrites: rewrites("=all")}, "team/app", "all/team/app"},
+		{&plan.Target{Rewrites: rewrites("team=")}, "team/app", "app"},
+		{&plan.Target{Project: "library", Rewrites: rewrites("team=")}, "team/app", "library/app"},
+		{&plan.Target{Prefix: "old", Rewrites: rewrites("team=new")}, "team/app", "old/new/app"},
+		{&plan.Target{Rewrites: rewrites("/team/=/new/")}, "team/app", "new/app"},
 	} {
 		if got := tt.target.Repository(tt.source); got != tt.want {
 			t.Errorf("%+v: %s goes to %s, want %s", tt.target, tt.source, got, tt.want)
@@ -63,30 +63,30 @@ func TestTargetNames(t *testing.T) {
 	long := func(n int) string { return "p/" + strings.Repeat("x", n-2) }
 	for _, tt := range []struct {
 		name   string
-		target plan.Target
+		target *plan.Target
 		source string
 		want   string // part of the reason; "" where it is carried
 	}{
-		{"one component", plan.Target{Harbor: true}, "app", "in projects"},
-		{"one component, no Harbor", plan.Target{}, "app", ""},
-		{"with a project", plan.Target{Harbor: true, Project: "library"}, "app", ""},
-		{"two underscores in the project", plan.Target{Harbor: true}, "a__b/app", "no name for a Harbor project"},
-		{"two dashes in the project", plan.Target{Harbor: true}, "a--b/app", "no name for a Harbor project"},
-		{"two dashes below it", plan.Target{Harbor: true}, "ab/c--d__e", ""},
-		{"other separators", plan.Target{Harbor: true}, "a.b-c_d/app", ""},
-		{"two dashes, no Harbor", plan.Target{}, "a--b/app", ""},
-		{"below the limit", plan.Target{Harbor: true}, long(244), ""},
-		{"at the limit", plan.Target{Harbor: true}, long(245), ""},
-		{"above the limit", plan.Target{Harbor: true}, long(246), "246 characters; Harbor takes 245"},
-		{"the prefix counts", plan.Target{Harbor: true, Prefix: "old"}, long(242), "246 characters"},
-		{"above, no Harbor", plan.Target{}, long(250), ""},
-		{"above every limit", plan.Target{Prefix: "old/place"}, long(250), "a registry takes 255"},
-		{"nothing left", plan.Target{Rewrites: []plan.Rewrite{{From: "team", To: ""}}}, "team", "lower-case"},
-		{"no name", plan.Target{Rewrites: []plan.Rewrite{{From: "team", To: "Up"}}}, "team/app", "lower-case"},
+		{"one component", &plan.Target{Harbor: true}, "app", "in projects"},
+		{"one component, no Harbor", &plan.Target{}, "app", ""},
+		{"with a project", &plan.Target{Harbor: true, Project: "library"}, "app", ""},
+		{"two underscores in the project", &plan.Target{Harbor: true}, "a__b/app", "no name for a Harbor project"},
+		{"two dashes in the project", &plan.Target{Harbor: true}, "a--b/app", "no name for a Harbor project"},
+		{"two dashes below it", &plan.Target{Harbor: true}, "ab/c--d__e", ""},
+		{"other separators", &plan.Target{Harbor: true}, "a.b-c_d/app", ""},
+		{"two dashes, no Harbor", &plan.Target{}, "a--b/app", ""},
+		{"below the limit", &plan.Target{Harbor: true}, long(244), ""},
+		{"at the limit", &plan.Target{Harbor: true}, long(245), ""},
+		{"above the limit", &plan.Target{Harbor: true}, long(246), "246 characters; Harbor takes 245"},
+		{"the prefix counts", &plan.Target{Harbor: true, Prefix: "old"}, long(242), "246 characters"},
+		{"above, no Harbor", &plan.Target{}, long(250), ""},
+		{"above every limit", &plan.Target{Prefix: "old/place"}, long(250), "a registry takes 255"},
+		{"nothing left", &plan.Target{Rewrites: []plan.Rewrite{{From: "team", To: ""}}}, "team", "lower-case"},
+		{"no name", &plan.Target{Rewrites: []plan.Rewrite{{From: "team", To: "Up"}}}, "team/app", "lower-case"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tr := parse(t, "image app amd64 base\n", func(b *storagetest.Builder) { b.Tag(tt.source, "v1", "app") })
-			p := tr.plan(t, plan.Rules{Target: &tt.target})
+			p := tr.plan(t, plan.Rules{Target: tt.target})
 			if tt.want == "" {
 				if len(p.Images) != 1 || !p.Whole() {
 					t.Errorf("left out: %+v", p.LeftOut)
