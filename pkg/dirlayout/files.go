@@ -23,9 +23,23 @@ func readFile(path string, most int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, most+1))
+	return readAll(f, path, most)
+}
+
+// readIn is readFile for a file of a source.
+func readIn(fsys fs.FS, name string, most int64) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readAll(f, name, most)
+}
+
+func readAll(r io.Reader, name string, most int64) ([]byte, error) {
+	content, err := io.ReadAll(io.LimitReader(r, most+1))
 	if err == nil && int64(len(content)) > most {
-		err = fmt.Errorf("reading %s: over %d bytes", path, most)
+		err = fmt.Errorf("reading %s: over %d bytes", name, most)
 	}
 	return content, err
 }

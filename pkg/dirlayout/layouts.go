@@ -46,36 +46,56 @@ type Options struct {
 
 // Layouts is a directory of layouts that this process alone writes to.
 type Layouts struct {
-	dir     string
-	staging string // layouts lie here until they are whole
-	pool    string // copies of blobs
-	lock    *os.File
-	place   *placer
-	path    func(digest.Digest) string
-	made    atomic.Int64 // numbers the directories under construction
+	dir      string
+	staging  string // layouts lie here until they are whole
+	pool     string // copies of blobs
+	unpacked string // files of an archive
+	lock     *os.File
+	place    *placer
+	path     func(digest.Digest) string
+	made     atomic.Int64 // numbers the directories under construction
 }
 
 // Open prepares a directory for layouts, made if need be, and cleans up what an
 // interrupted run left. It fails where another process is at work there.
 func Open(dir string, src source.Source, opts *Options) (*Layouts, error) {
-	if opts == nil {
-		opts = &Options{}
+	l, err := Prepare(dir)
+	if err != nil {
+		return nil, err
 	}
+	l.Use(src, opts)
+	return l, nil
+}
+
+// Prepare is Open where the source is not known yet, since its archive has to be
+// unpacked first. Before anything else, Use has to say what it is.
+func Prepare(dir string) (*Layouts, error) {
 	dir = filepath.Clean(dir)
 	work := filepath.Join(dir, workDir)
 	lock, err := lockDir(work)
 	if err != nil {
 		return nil, err
 	}
-	l := &Layouts{dir: dir, lock: lock, path: opts.Path, staging: filepath.Join(work, "layouts"), pool: filepath.Join(work, "blobs")}
-	l.place = newPlacer(src, l.pool, opts.Link)
-	if l.path == nil {
-		l.path = storage.BlobPath
+	l := &Layouts{
+		dir: dir, lock: lock,
+		staging: filepath.Join(work, "layouts"), pool: filepath.Join(work, "blobs"), unpacked: filepath.Join(work, "unpacked"),
 	}
 	if err := l.cleanUp(); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return l, nil
+}
+
+// Use says where the files of layouts come from.
+func (l *Layouts) Use(src source.Source, opts *Options) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	l.place = newPlacer(src, l.pool, opts.Link)
+	l.path = opts.Path
+	if l.path == nil {
+		l.path = storage.BlobPath
+	}
 }
 
 // cleanUp removes layouts that were never finished. Whole copies of blobs stay:

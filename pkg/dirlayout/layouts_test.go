@@ -35,7 +35,7 @@ type tree struct {
 // load scans the tree of a registry's root directory.
 func load(t testing.TB, dir string, rules plan.Rules) tree {
 	t.Helper()
-	src, err := source.Open(context.Background(), dir)
+	src, err := source.Open(context.Background(), dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,6 +49,17 @@ func load(t testing.TB, dir string, rules plan.Rules) tree {
 		t.Fatal(err)
 	}
 	return tree{storagetest.New(), dir, src, x, p}
+}
+
+// scan scans a directory of layouts.
+func scan(t testing.TB, dir string) (*storage.Index, error) {
+	t.Helper()
+	src, err := source.Open(context.Background(), dir, nil)
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { src.Close() })
+	return dirlayout.Scan(context.Background(), src, nil)
 }
 
 // write makes a tree of lines below dir.
@@ -251,7 +262,7 @@ func TestTrimmed(t *testing.T) {
 		}
 		diff(t, string(content), string(got))
 	}
-	x, err := dirlayout.Scan(context.Background(), layouts)
+	x, err := scan(t, layouts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,7 @@
 package dirlayout
 
 import (
-	"os"
-	"path/filepath"
+	"path"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -10,27 +9,23 @@ import (
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 )
 
-// Locate is where the layout of an image that Scan found lies below dir.
-func Locate(dir string, i plan.Image) string {
-	path := filepath.Join(dir, filepath.FromSlash(i.LayoutPath()))
-	if i.Source.Tag != "latest" {
-		return path
+// Locate is where the layout of an image that Scan found lies in fsys.
+func Locate(fsys FS, i plan.Image) string {
+	dir := i.LayoutPath()
+	if i.Source.Tag == "latest" && !isThere(fsys, path.Join(dir, "manifest.json")) && isThere(fsys, path.Join(i.Source.Repository, "manifest.json")) {
+		return i.Source.Repository
 	}
-	bare := filepath.Join(dir, filepath.FromSlash(i.Source.Repository))
-	if _, err := os.Lstat(filepath.Join(path, "manifest.json")); err != nil && isThere(filepath.Join(bare, "manifest.json")) {
-		return bare
-	}
-	return path
+	return dir
 }
 
 // splitName takes a layout's path apart.
-func splitName(path string) (repository, tag string, d digest.Digest) {
-	if name, encoded, ok := strings.Cut(path, "@"); ok {
+func splitName(dir string) (repository, tag string, d digest.Digest) {
+	if name, encoded, ok := strings.Cut(dir, "@"); ok {
 		return name, "", digest.Digest(encoded)
 	}
-	at := strings.LastIndexAny(path, ":/")
-	if at < 0 || path[at] == '/' {
-		return path, "latest", ""
+	at := strings.LastIndexAny(dir, ":/")
+	if at < 0 || dir[at] == '/' {
+		return dir, "latest", ""
 	}
-	return path[:at], path[at+1:], ""
+	return dir[:at], dir[at+1:], ""
 }

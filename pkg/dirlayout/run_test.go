@@ -47,7 +47,7 @@ func child(name string, args ...string) *exec.Cmd {
 
 // childHold opens layouts, says so, and stays until it is killed.
 func childHold(args []string) error {
-	src, err := source.Open(context.Background(), args[0])
+	src, err := source.Open(context.Background(), args[0], nil)
 	if err != nil {
 		return err
 	}
