@@ -24,7 +24,7 @@ import (
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 )
 
-const password = "sEcReT"
+const password, adminPassword = "sEcReT", "Harbor12345"
 
 // start starts a Harbor with one account of each kind, and the project mig.
 func start(t *testing.T) *harbortest.Server {
@@ -48,7 +48,7 @@ func dial(t *testing.T, host, username string) *push.Registry {
 	t.Helper()
 	opts := &push.Options{Username: username, Password: password, RetryDelay: time.Millisecond, RetryTimes: 2}
 	if username == "admin" {
-		opts.Password = "Harbor12345"
+		opts.Password = adminPassword
 	}
 	opts.AuthFile = filepath.Join(t.TempDir(), "auth.json")
 	if err := os.WriteFile(opts.AuthFile, []byte("{}"), 0o600); err != nil {

@@ -2,13 +2,12 @@ package harbortest
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 )
 
-// A Robot is what a robot account may do. Every robot may push to and pull
-// from its projects; none may read quotas, or projects through
-// GET /api/v2.0/projects/NAME.
+// A Robot is what a robot account may do. It may push to and pull from its
+// projects, unless Actions says otherwise; what it may ask beside that, such as
+// GET /api/v2.0/projects/NAME, is in Rights.
 type Robot struct {
 	// System makes it a system-level robot (robot$name), which may work in
 	// several projects. Otherwise it is a robot of one project
@@ -22,6 +21,12 @@ type Robot struct {
 	// needs that only where project creation is restricted to administrators;
 	// with it, it may also set a storage limit.
 	CanCreateProjects bool
+	// Actions are what it may do with repositories; nil means pull and push.
+	Actions []string
+	// Rights are further permissions, as resource:action: quota:list for the
+	// system; project:read, quota:read, tag-retention:read and immutable-tag:list
+	// for its projects.
+	Rights []string
 }
 
 // AddUser adds a user who is no administrator. Such a user may create projects
@@ -30,22 +35,32 @@ func (s *Server) AddUser(name, password string) {
 	s.db.locked(func() { s.db.accounts[name] = account{id: len(s.db.accounts) + 3, password: password} })
 }
 
+// AddGroupAdmin adds a user whom a group of the directory makes an
+// administrator: Harbor's flag for that is not set on the user.
+func (s *Server) AddGroupAdmin(name, password string) {
+	s.db.locked(func() {
+		s.db.accounts[name] = account{id: len(s.db.accounts) + 3, password: password, groupAdmin: true}
+	})
+}
+
 // AddRobot adds a robot account. name is given in full, as in robot$mig+pr.
 func (s *Server) AddRobot(name, password string, r Robot) {
 	s.db.locked(func() { s.db.accounts[name] = account{password: password, robot: &r} })
 }
 
 type account struct {
-	id       int
-	password string
-	robot    *Robot
+	id         int
+	password   string
+	robot      *Robot
+	groupAdmin bool
 }
 
 // A caller is whoever sent a request. The zero value is nobody.
 type caller struct {
-	name  string
-	admin bool
-	robot *Robot
+	name    string
+	admin   bool
+	byGroup bool // an administrator by a group
+	robot   *Robot
 	// grants, of a caller with a bearer token, are the actions that the token
 	// allows, by project.
 	grants map[string][]string
@@ -66,7 +81,7 @@ func (s *Server) caller(r *http.Request) caller {
 	s.db.mu.Lock()
 	defer s.db.mu.Unlock()
 	if a, ok := s.db.accounts[name]; ok && a.password == password {
-		return caller{name: name, robot: a.robot}
+		return caller{name: name, robot: a.robot, admin: a.groupAdmin, byGroup: a.groupAdmin}
 	}
 	return caller{}
 }
@@ -92,9 +107,14 @@ func (c caller) actions(name string, p *project) []string {
 		return c.grants[name]
 	case p == nil:
 		return []string{}
-	case c.admin, c.robot == nil && c.known() && p.owner == c.name:
+	case c.admin:
 		return []string{"pull", "push", "delete"}
-	case c.robot != nil && (c.robot.AllProjects || slices.Contains(c.robot.Projects, name)):
+	case c.role(p) != 0:
+		return roleActions[c.role(p)]
+	case c.robot != nil && c.robot.covers(name):
+		if c.robot.Actions != nil {
+			return c.robot.Actions
+		}
 		return []string{"pull", "push"}
 	case p.public:
 		return []string{"pull"}

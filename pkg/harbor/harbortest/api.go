@@ -31,6 +31,9 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) error {
 	if parts[0] == "projects" && len(parts) > 1 {
 		return s.serveProject(w, r, c, parts[1:])
 	}
+	if parts[0] == "retentions" && len(parts) == 2 && r.Method == http.MethodGet {
+		return s.getRetention(w, r, c, parts[1])
+	}
 	switch r.Method + " " + strings.Join(parts, "/") {
 	case "GET ping":
 		writeBody(w, http.StatusOK, "text/plain; charset=utf-8", []byte("Pong"))
@@ -38,9 +41,13 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) error {
 	case "GET systeminfo":
 		return writeJSON(w, s.systemInfo(c))
 	case "GET health":
-		return writeJSON(w, health())
+		return writeJSON(w, s.health())
 	case "GET users/current":
 		return s.getCurrentUser(w, c)
+	case "GET users/current/permissions":
+		return s.listPermissions(w, r, c)
+	case "GET configurations":
+		return s.getConfigurations(w, c)
 	case "GET quotas":
 		return s.listQuotas(w, r, c)
 	case "HEAD projects":
@@ -59,7 +66,10 @@ func (s *Server) serveProject(w http.ResponseWriter, r *http.Request, c caller, 
 		return s.getProject(w, r, c, parts[0])
 	}
 	if len(parts) == 2 && parts[1] == "immutabletagrules" && r.Method == http.MethodGet {
-		return s.listImmutableRules(w, r, c, parts[0])
+		return s.listRules(w, r, c, parts[0])
+	}
+	if len(parts) == 2 && parts[1] == "summary" && r.Method == http.MethodGet {
+		return s.getSummary(w, r, c, parts[0])
 	}
 	if len(parts) >= 2 && parts[1] == "repositories" {
 		return s.serveRepositories(w, r, c, parts[0], parts[2:])
@@ -88,59 +98,6 @@ func (s *Server) checkReadOnly(r *http.Request) error {
 		return nil
 	}
 	return refuse(http.StatusForbidden, "DENIED", "The system is in read only mode. Any modification is prohibited.")
-}
-
-// systemInfo tells more to those who are logged in.
-func (s *Server) systemInfo(c caller) map[string]any {
-	info := map[string]any{
-		"auth_mode": "db_auth", "banner_message": "", "oidc_provider_name": "",
-		"primary_auth_mode": false, "self_registration": false,
-	}
-	if !c.known() {
-		return info
-	}
-	s.db.mu.Lock()
-	defer s.db.mu.Unlock()
-	info["current_time"] = apiTime(time.Now())
-	info["external_url"] = s.external
-	info["harbor_version"] = harborVersion
-	info["has_ca_root"] = false
-	info["notification_enable"] = true
-	info["project_creation_restriction"] = s.db.restriction
-	info["read_only"] = s.db.readOnly
-	info["registry_storage_provider_name"] = "filesystem"
-	_, info["registry_url"], _ = strings.Cut(s.external, "://")
-	return info
-}
-
-func health() map[string]any {
-	type component struct {
-		Name   string `json:"name"`
-		Status string `json:"status"`
-	}
-	var all []component
-	for _, name := range []string{"core", "database", "jobservice", "portal", "redis", "registry", "registryctl"} {
-		all = append(all, component{name, "healthy"})
-	}
-	return map[string]any{"components": all, "status": "healthy"}
-}
-
-func (s *Server) getCurrentUser(w http.ResponseWriter, c caller) error {
-	switch {
-	case !c.known():
-		return unauthenticated()
-	case c.robot != nil:
-		return refuse(http.StatusPreconditionFailed, "PRECONDITION", `get user not available for security context: "robot"`)
-	}
-	user := map[string]any{
-		"admin_role_in_auth": false, "comment": "", "realname": c.name, "sysadmin_flag": c.admin,
-		"creation_time": apiTime(started), "update_time": apiTime(started),
-		"user_id": s.userID(c.name), "username": c.name,
-	}
-	if c.admin {
-		user["comment"], user["realname"] = "admin user", "system admin"
-	}
-	return writeJSON(w, user)
 }
 
 // started stands in for all times before the first request.

@@ -143,7 +143,7 @@ func (r *repository) tagJSON(p *project, a *artifact) []tagJSON {
 		t := r.tags[name]
 		if t.digest == a.digest {
 			all = append(all, tagJSON{
-				Artifact: a.id, ID: t.id, Immutable: p.immutable, Name: name,
+				Artifact: a.id, ID: t.id, Immutable: p.isImmutable(r.name, name), Name: name,
 				Pulled: apiTime(time.Time{}), Pushed: apiTime(t.pushed), Repository: r.id,
 			})
 		}

@@ -23,9 +23,15 @@ func (s *Server) serveBlob(w http.ResponseWriter, r *http.Request, t *target) er
 func blobNotFound(d string) error { return notFound("blob %s not found", d) }
 
 func (s *Server) serveUpload(w http.ResponseWriter, r *http.Request, t *target) error {
-	switch r.Method {
-	case http.MethodPost:
+	if r.Method == http.MethodPost {
 		return s.startUpload(w, r, t)
+	}
+	if s.uploads.dropped(r, t.reference) {
+		writeUploadInvalid(w)
+		return nil
+	}
+	defer s.uploads.store(r, t.reference)
+	switch r.Method {
 	case http.MethodPatch:
 		s.continueUpload(w, r, t)
 		return nil
@@ -59,22 +65,27 @@ func (s *Server) startUpload(w http.ResponseWriter, r *http.Request, t *target) 
 
 func (s *Server) continueUpload(w http.ResponseWriter, r *http.Request, t *target) {
 	if a := s.forward(w, r); a.status == http.StatusAccepted {
-		s.db.locked(func() { s.db.uploads[t.reference] += bodyBytes(r) })
+		s.db.locked(func() { s.db.uploads[t.reference] = accepted(a.header.Get("Range")) })
 	}
 }
 
-// finishUpload counts the quota before it reads the rest of the blob.
+// finishUpload counts the quota before it reads the rest of the blob. Like Harbor,
+// it takes the length of the closing request for the size of the whole blob, and
+// what came before it only where that has no body
+// (src/server/middleware/blob/put_blob_upload.go).
 func (s *Server) finishUpload(w http.ResponseWriter, r *http.Request, t *target) error {
 	d := digest.Digest(r.URL.Query().Get("digest"))
-	received := s.db.received(t.reference)
-	claim, err := s.db.claim(t.project(), contents{d: received + max(r.ContentLength, 0)})
+	size := r.ContentLength
+	if size <= 0 {
+		size = s.db.received(t.reference)
+	}
+	claim, err := s.db.claim(t.project(), contents{d: size})
 	if err != nil {
 		return err
 	}
 	defer claim.release()
 	a := s.ask(r)
 	if a.status == http.StatusCreated {
-		claim.contents[d] = received + bodyBytes(r)
 		claim.keep()
 		s.db.locked(func() { delete(s.db.uploads, t.reference) })
 	}

@@ -24,9 +24,12 @@ type database struct {
 	lastArtifact   int64
 	lastTag        int64
 
-	readOnly    bool
-	restriction string
-	deadlocks   int
+	readOnly     bool
+	restriction  string
+	unhealthy    map[string]string // what components suffer from
+	quotasOff    bool
+	defaultQuota int64 // bytes
+	deadlocks    int
 }
 
 // A repository exists in Harbor once it holds an artifact.
@@ -52,6 +55,8 @@ func newDatabase() *database {
 		blobs:        map[digest.Digest]int64{},
 		uploads:      map[string]int64{},
 		restriction:  Everyone,
+		unhealthy:    map[string]string{},
+		defaultQuota: unlimited,
 	}
 	db.addProject("library", adminName, Project{Public: true})
 	return db

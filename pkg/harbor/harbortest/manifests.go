@@ -148,18 +148,6 @@ func (s *Server) checkTag(p *push) error {
 		"Failed to process request due to '%s:%s' configured as immutable.", name, p.tag)
 }
 
-// immutable reports whether a tag is there and must stay as it is.
-func (db *database) immutable(t *target, tagName string) bool {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	r := db.repositories[t.repository]
-	if r == nil || !db.projects[t.project()].immutable {
-		return false
-	}
-	_, ok := r.tags[tagName]
-	return ok
-}
-
 func readManifest(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxManifest))
 	var tooLarge *http.MaxBytesError

@@ -2,7 +2,9 @@ package harbortest
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -34,26 +36,27 @@ type allowlistJSON struct {
 func (s *Server) projectJSON(p *project, c caller) projectJSON {
 	never := apiTime(time.Time{})
 	j := projectJSON{
-		Created: apiTime(p.created), Roles: []int{}, Metadata: map[string]string{"public": "false"},
+		Created: apiTime(p.created), Roles: []int{}, Metadata: p.metadataJSON(),
 		Allowlist: allowlistJSON{Created: never, ID: p.id, Items: []string{}, Project: p.id, Updated: never},
 		Name:      p.name, OwnerID: s.userID(p.owner), Owner: p.owner, ID: p.id,
 		Count: len(s.db.repositoriesOf(p.name)), Updated: apiTime(p.created),
 	}
-	if p.public {
-		j.Metadata["public"] = "true"
-	}
 	if p.proxyCache {
 		j.RegistryID = 1
 	}
-	if c.admin || p.owner == c.name {
-		j.Role, j.Roles = 1, []int{1}
+	if role := c.role(p); role != 0 {
+		j.Role, j.Roles = int(role), []int{int(role)}
 	}
 	return j
 }
 
 func (s *Server) listProjects(w http.ResponseWriter, r *http.Request, c caller) error {
+	wanted, err := nameFilter(r.URL.Query().Get("q"))
+	if err != nil {
+		return err
+	}
 	visible := slices.DeleteFunc(s.db.projectsByName(), func(p *project) bool {
-		return !s.lists(c, p, r.URL.Query().Get("name"))
+		return !wanted(p.name) || !s.lists(c, p, r.URL.Query().Get("name"))
 	})
 	rows, err := page(w, r, visible)
 	if err != nil {
@@ -72,13 +75,41 @@ func (s *Server) lists(c caller, p *project, name string) bool {
 	return strings.Contains(p.name, name) && len(c.actions(p.name, p)) > 0
 }
 
-// listQuotas is for administrators.
-func (s *Server) listQuotas(w http.ResponseWriter, r *http.Request, c caller) error {
+// nameFilter reads what q says about names: name=x, name=~part or name={"x" "y"}
+// (src/lib/q/builder.go). A value without quotes that is a number is one to
+// Harbor, which then fails to compare it with a name.
+func nameFilter(q string) (func(name string) bool, error) {
+	if unescaped, err := url.QueryUnescape(q); err == nil {
+		q = unescaped
+	}
+	value, ok := strings.CutPrefix(q, "name=")
 	switch {
-	case !c.known():
-		return unauthenticated()
-	case !c.admin:
-		return forbidden("%s", c.name)
+	case q == "":
+		return func(string) bool { return true }, nil
+	case !ok || value == "":
+		return nil, badRequest(`the query string must contain "=" and the key/value cannot be empty`)
+	case value[0] == '~':
+		return func(name string) bool { return strings.Contains(name, value[1:]) }, nil
+	case value[0] != '{':
+		return func(name string) bool { return name == value }, nil
+	case value[len(value)-1] != '}':
+		return nil, badRequest("invalid query string value: %s", value)
+	}
+	names := strings.Fields(value[1 : len(value)-1])
+	for i, name := range names {
+		if _, err := strconv.Atoi(name); err == nil {
+			return nil, internalError()
+		}
+		names[i] = strings.Trim(name, "\"'")
+	}
+	return func(name string) bool { return slices.Contains(names, name) }, nil
+}
+
+// listQuotas is for administrators, and for robots with that right. It shows
+// them even where they are switched off.
+func (s *Server) listQuotas(w http.ResponseWriter, r *http.Request, c caller) error {
+	if err := requireSystem(c, "quota:list"); err != nil {
+		return err
 	}
 	newest := s.db.projectsByName()
 	slices.SortFunc(newest, func(a, b *project) int { return int(b.id - a.id) })
@@ -122,50 +153,24 @@ func newQuotaJSON(p *project) quotaJSON {
 	}
 }
 
-type immutableRuleJSON struct {
-	ID     int64                     `json:"id"`
-	Scopes map[string][]selectorJSON `json:"scope_selectors"`
-	Tags   []selectorJSON            `json:"tag_selectors"`
-}
-
-type selectorJSON struct {
-	Decoration string `json:"decoration"`
-	Kind       string `json:"kind"`
-	Pattern    string `json:"pattern"`
-}
-
-func (s *Server) listImmutableRules(w http.ResponseWriter, r *http.Request, c caller, nameOrID string) error {
-	p, err := s.administered(r, c, nameOrID)
+// getSummary is what one project's page shows; of that, the quota, to those who
+// may see it, unless quotas are switched off (src/server/v2.0/handler/project.go,
+// GetProjectSummary).
+func (s *Server) getSummary(w http.ResponseWriter, r *http.Request, c caller, nameOrID string) error {
+	p, err := s.requireProject(r, c, nameOrID, readProject)
 	if err != nil {
 		return err
 	}
-	var rules []immutableRuleJSON
-	if p.immutable {
-		rules = append(rules, immutableRuleJSON{
-			ID:     1,
-			Scopes: map[string][]selectorJSON{"repository": {{"repoMatches", "doublestar", "**"}}},
-			Tags:   []selectorJSON{{"matches", "doublestar", "**"}},
-		})
+	type quota struct {
+		Hard storageJSON `json:"hard"`
+		Used storageJSON `json:"used"`
 	}
-	rows, err := page(w, r, rules)
-	if err != nil {
-		return err
+	summary := struct {
+		Quota *quota `json:"quota,omitempty"`
+		Count int    `json:"repo_count"`
+	}{Count: len(s.db.repositoriesOf(p.name))}
+	if c.may(readQuota, p) && s.db.quotasEnabled() {
+		summary.Quota = &quota{storageJSON{p.limit}, storageJSON{p.used}}
 	}
-	return writeJSON(w, rows)
-}
-
-// administered returns a project to those who may see its settings.
-func (s *Server) administered(r *http.Request, c caller, nameOrID string) (*project, error) {
-	p := s.db.lookup(nameOrID, r.Header.Get("X-Is-Resource-Name") == "true")
-	switch {
-	case !c.known():
-		return nil, unauthenticated()
-	case c.robot != nil:
-		return nil, forbidden("%s", c.name)
-	case p == nil:
-		return nil, notFound("project %s not found", nameOrID)
-	case !slices.Contains(c.actions(p.name, p), "delete"):
-		return nil, forbidden("%s", c.name)
-	}
-	return p, nil
+	return writeJSON(w, summary)
 }

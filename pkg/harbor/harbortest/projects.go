@@ -23,6 +23,10 @@ const unlimited = -1
 
 const maxProjectName = 255
 
+// maxStorageLimit is the highest that can be set, in bytes
+// (src/lib/quota_storage_limit.go).
+const maxStorageLimit = 1 << 50
+
 var projectName = regexp.MustCompile(`^[a-z0-9]+(?:[._-][a-z0-9]+)*$`)
 
 // Project is how CreateProject makes a project.
@@ -30,8 +34,13 @@ type Project struct {
 	Public bool
 	// StorageLimit is in bytes; 0 and -1 mean none.
 	StorageLimit int64
-	// Immutable sets a rule that no tag may be pushed again.
+	// Immutable sets a rule that no tag may be pushed again, beside Rules.
 	Immutable bool
+	Rules     []ImmutableRule
+	// Retention is its policy of deleting tags; nil means none.
+	Retention *Retention
+	// Metadata are further settings, such as prevent_vul.
+	Metadata map[string]string
 	// ProxyCache makes it a cache of another registry, which nothing can be
 	// pushed to.
 	ProxyCache bool
@@ -43,7 +52,10 @@ type project struct {
 	owner      string
 	public     bool
 	limit      int64
-	immutable  bool
+	rules      []ImmutableRule
+	retention  *Retention
+	metadata   map[string]string // but for public
+	members    map[string]Role
 	proxyCache bool
 	created    time.Time
 
@@ -69,9 +81,16 @@ func (s *Server) CreateProject(name string, p Project) {
 func (s *Server) SetImmutable(project string, immutable bool) {
 	s.db.locked(func() {
 		if p := s.db.projects[project]; p != nil {
-			p.immutable = immutable
+			p.setImmutable(immutable)
 		}
 	})
+}
+
+func (p *project) setImmutable(immutable bool) {
+	p.rules = slices.DeleteFunc(slices.Clone(p.rules), func(r ImmutableRule) bool { return r == everyTag })
+	if immutable {
+		p.rules = append(p.rules, everyTag)
+	}
 }
 
 // SetQuota limits a project's storage to so many bytes; -1 means no limit. It
@@ -93,14 +112,19 @@ func (s *Server) SetProjectCreationRestriction(who string) {
 // addProject adds a project. The caller holds the lock.
 func (db *database) addProject(name, owner string, settings Project) *project {
 	db.lastProject++
-	p := &project{id: db.lastProject, name: name, owner: owner, created: time.Now(), blobs: map[digest.Digest]bool{}}
+	p := &project{id: db.lastProject, name: name, owner: owner, created: time.Now(),
+		blobs: map[digest.Digest]bool{}, members: map[string]Role{}}
 	p.set(settings)
 	db.projects[name] = p
 	return p
 }
 
 func (p *project) set(settings Project) {
-	p.public, p.immutable, p.proxyCache = settings.Public, settings.Immutable, settings.ProxyCache
+	p.public, p.proxyCache = settings.Public, settings.ProxyCache
+	p.rules, p.retention, p.metadata = slices.Clone(settings.Rules), settings.Retention, maps.Clone(settings.Metadata)
+	if settings.Immutable {
+		p.setImmutable(true)
+	}
 	p.limit = settings.StorageLimit
 	if p.limit == 0 {
 		p.limit = unlimited
@@ -132,7 +156,7 @@ func (p *project) row() *project {
 		return nil
 	}
 	row := *p
-	row.blobs = nil
+	row.blobs, row.members = nil, maps.Clone(p.members)
 	return &row
 }
 
@@ -151,18 +175,29 @@ func (s *Server) headProject(w http.ResponseWriter, r *http.Request, c caller) e
 
 // projectRequest is the body of a project's creation.
 type projectRequest struct {
-	Name         string            `json:"project_name"`
-	Public       *bool             `json:"public"`
-	Metadata     map[string]string `json:"metadata"`
-	StorageLimit int64             `json:"storage_limit"`
-	RegistryID   *int64            `json:"registry_id"`
+	Name         string                     `json:"project_name"`
+	Public       *bool                      `json:"public"`
+	Metadata     map[string]json.RawMessage `json:"metadata"`
+	StorageLimit int64                      `json:"storage_limit"`
+	RegistryID   *int64                     `json:"registry_id"`
 }
 
-func (req *projectRequest) public() bool {
-	if v, ok := req.Metadata["public"]; ok {
-		return v == "true"
+// settings are the project's to be, as far as whoever asks has a say in them.
+func (req *projectRequest) settings(administers bool, defaultQuota int64) (Project, error) {
+	metadata, err := checkMetadata(req.Metadata)
+	if err != nil {
+		return Project{}, err
 	}
-	return req.Public != nil && *req.Public
+	settings := Project{Public: req.Public != nil && *req.Public, ProxyCache: req.RegistryID != nil, StorageLimit: defaultQuota}
+	if public := metadata["public"]; public != "" {
+		settings.Public = public == "true"
+	}
+	delete(metadata, "public")
+	settings.Metadata = metadata
+	if administers && req.StorageLimit != 0 {
+		settings.StorageLimit = req.StorageLimit
+	}
+	return settings, nil
 }
 
 func (s *Server) postProject(w http.ResponseWriter, r *http.Request, c caller) error {
@@ -182,9 +217,9 @@ func (s *Server) postProject(w http.ResponseWriter, r *http.Request, c caller) e
 	if s.db.projects[req.Name] != nil {
 		return conflict("The project named %s already exists", req.Name)
 	}
-	settings := Project{Public: req.public(), ProxyCache: req.RegistryID != nil}
-	if administers {
-		settings.StorageLimit = req.StorageLimit
+	settings, err := req.settings(administers, s.db.defaultQuota)
+	if err != nil {
+		return err
 	}
 	p := s.db.addProject(req.Name, ownerFor(c), settings)
 	w.Header().Set("Location", "/api/v2.0/projects/"+strconv.FormatInt(p.id, 10))
@@ -210,7 +245,9 @@ func (req *projectRequest) check() error {
 	case !projectName.MatchString(req.Name):
 		return badRequest("project name is not in lower case or contains illegal characters")
 	case req.StorageLimit < unlimited:
-		return badRequest("invalid storage limit: %d", req.StorageLimit)
+		return badRequest("bad request: invalid non-positive value for quota limit, value=%d", req.StorageLimit)
+	case req.StorageLimit > maxStorageLimit:
+		return badRequest("bad request: exceeded 1024TB, which is %d Bytes, value=%d", maxStorageLimit, req.StorageLimit)
 	}
 	return nil
 }
@@ -224,17 +261,9 @@ func ownerFor(c caller) string {
 }
 
 func (s *Server) getProject(w http.ResponseWriter, r *http.Request, c caller, nameOrID string) error {
-	if !c.known() {
-		return unauthenticated()
-	}
-	p := s.db.lookup(nameOrID, r.Header.Get("X-Is-Resource-Name") == "true")
-	switch {
-	case c.robot != nil:
-		return forbidden("%s", c.name)
-	case p == nil:
-		return notFound("project %s not found", nameOrID)
-	case !c.admin && p.owner != c.name && !p.public:
-		return forbidden("%s", c.name)
+	p, err := s.requireProject(r, c, nameOrID, readProject)
+	if err != nil {
+		return err
 	}
 	return writeJSON(w, s.projectJSON(p, c))
 }

@@ -170,6 +170,6 @@ func TestReadOnly(t *testing.T) {
 func TestProxyCacheProject(t *testing.T) {
 	s := start(t, nil)
 	s.CreateProject("cache", harbortest.Project{ProxyCache: true})
-	admin(t, s).do("POST", "/v2/cache/app/blobs/uploads/", "").want(t, 405, "proxy project")
+	admin(t, s).do("POST", "/v2/cache/app/blobs/uploads/", "").want(t, 403, "DENIED", "denied: can not push artifact to a proxy project: cache")
 	admin(t, s).do("GET", "/api/v2.0/projects/cache", "").want(t, 200, `"registry_id":1`)
 }

@@ -58,10 +58,14 @@ type Server struct {
 	registry *handlers.App
 	stop     context.CancelFunc
 	db       *database
+	uploads  uploads
 
 	mu        sync.Mutex
 	requests  []Request
 	intercept func(http.ResponseWriter, *http.Request) bool
+	faults    func(*http.Request) Fault
+	hanging   chan struct{} // closed by release
+	release   func()
 }
 
 // New starts a Harbor on a free port of 127.0.0.1. It has the user admin and,
@@ -77,7 +81,10 @@ func New(opts *Options) (*Server, error) {
 		leeway:        max(cmp.Or(opts.Leeway, defaultLeeway), 0),
 		key:           []byte(rand.Text()),
 		db:            newDatabase(),
+		uploads:       uploads{stored: map[string]int64{}},
+		hanging:       make(chan struct{}),
 	}
+	s.release = sync.OnceFunc(func() { close(s.hanging) })
 	s.http = httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
 	s.http.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that do not like the certificate
 	s.external = strings.TrimSuffix(cmp.Or(opts.ExternalURL, listenURL(s.http, opts.TLS)), "/")
@@ -133,6 +140,7 @@ func (s *Server) CertPEM() []byte {
 // Close stops the server. It waits for requests under way, and leaves
 // Options.Dir as it is.
 func (s *Server) Close() {
+	s.release()
 	s.http.Close()
 	s.stop()
 }
@@ -143,13 +151,21 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if f := s.interceptor(); f != nil && f(rec, r) {
 		return
 	}
+	if r.Header.Get("Expect") != "" {
+		w.WriteHeader(http.StatusContinue) // nginx takes every body before it asks Harbor
+	}
 	defer drain(r)
-	if refuseTooLong(rec, r) {
+	s.fault(r).strike(s, rec, r)
+}
+
+// answer is Harbor's.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
+	if refuseTooLong(w, r) {
 		return
 	}
-	s.setSession(rec)
-	if err := s.route(rec, r); err != nil {
-		writeError(rec, err)
+	s.setSession(w)
+	if err := s.route(w, r); err != nil {
+		writeError(w, err)
 	}
 }
 

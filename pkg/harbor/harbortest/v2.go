@@ -89,6 +89,9 @@ func (s *Server) serveV2(w http.ResponseWriter, r *http.Request) error {
 	if err := s.checkProxyCache(r, t); err != nil {
 		return err
 	}
+	if err := s.checkPolicy(r, t); err != nil {
+		return err
+	}
 	return s.serveTarget(w, r, t)
 }
 
@@ -144,10 +147,11 @@ func refuseLongPath(w http.ResponseWriter, t *target) bool {
 	return true
 }
 
+// checkProxyCache follows src/server/middleware/repoproxy/proxy.go,
+// DisableBlobAndManifestUploadMiddleware.
 func (s *Server) checkProxyCache(r *http.Request, t *target) error {
 	if p := s.db.project(t.project()); p != nil && p.proxyCache && changes(r) {
-		return refuse(http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED",
-			"method not allowed: can not push artifact to a proxy project: %s", p.name)
+		return refuse(http.StatusForbidden, "DENIED", "denied: can not push artifact to a proxy project: %s", p.name)
 	}
 	return nil
 }
