@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -154,7 +155,7 @@ func (a *authorizer) token(ctx context.Context, scopes []scope, refused string) 
 func (a *authorizer) fetch(ctx context.Context, c challenge, scopes []scope) (string, time.Duration, error) {
 	realm, err := url.Parse(c.params["realm"])
 	if err != nil || (realm.Scheme != "http" && realm.Scheme != "https") {
-		return "", 0, fmt.Errorf("the registry names the token server %q", clean(c.params["realm"], 200))
+		return "", 0, fmt.Errorf("the registry names the token server %q", clean(a.secrets().Replace(c.params["realm"]), 200))
 	}
 	if realm.Scheme == "http" && a.r.base.Scheme == "https" && a.username != "" {
 		return "", 0, report.WithHint(fmt.Errorf("the registry sends passwords to %s, without TLS", realm.Host),
@@ -184,12 +185,15 @@ func (a *authorizer) ask(ctx context.Context, realm *url.URL) ([]byte, error) {
 	if a.username != "" {
 		req.SetBasicAuth(a.username, a.password)
 	}
-	resp, err := a.r.doQuick(req)
+	resp, err := a.r.do(req, a.r.quick)
 	if err != nil {
 		return nil, err
 	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, newStatusError(req, resp)
+	switch {
+	case isPage(resp):
+		return nil, newPageError(req, resp)
+	case resp.StatusCode != http.StatusOK:
+		return nil, a.conceal(newStatusError(req, resp))
 	}
 	defer resp.Body.Close()
 	return io.ReadAll(io.LimitReader(resp.Body, maxToken))
@@ -220,9 +224,41 @@ func parseToken(body []byte) (string, time.Duration, error) {
 // unfitForHeader tells what no token consists of, and no header may.
 func unfitForHeader(c rune) bool { return c <= ' ' || c > '~' }
 
+// conceal takes secrets out of what a registry says, should it say them back.
+func (a *authorizer) conceal(e *StatusError) *StatusError {
+	hide := a.secrets()
+	for i, d := range e.Details {
+		d.Code, d.Message = hide.Replace(d.Code), hide.Replace(d.Message)
+		if text, ok := d.Detail.(string); ok {
+			d.Detail = hide.Replace(text)
+		}
+		e.Details[i] = d
+	}
+	return e
+}
+
+// secrets replaces the password and the tokens in a text.
+func (a *authorizer) secrets() *strings.Replacer {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var all []string
+	for _, t := range a.tokens {
+		all = append(all, t.value, "…")
+	}
+	if a.password != "" {
+		basic := base64.StdEncoding.EncodeToString([]byte(a.username + ":" + a.password))
+		all = append(all, basic, "…", a.password, "…", url.QueryEscape(a.password), "…", url.PathEscape(a.password), "…")
+	}
+	return strings.NewReplacer(all...)
+}
+
 // pushScopes are what sending to a repository takes and, where from is given,
-// mounting from another.
+// mounting from another. What only asks wants no more than the rights to ask, but
+// has a token for both where something is sent too: one is fetched then, not two.
 func (r *Registry) pushScopes(repository, from string) []scope {
+	if r.opts.ReadOnly {
+		return []scope{{r.scopeName(repository), "pull"}}
+	}
 	scopes := []scope{{r.scopeName(repository), "pull,push"}}
 	if from != "" && r.scopeName(from) != scopes[0].repository {
 		scopes = append(scopes, scope{r.scopeName(from), "pull"})

@@ -162,7 +162,8 @@ func TestTokenServer(t *testing.T) {
 		{"an endless life", say(`{"token":"good","expires_in":9223372036854775807}`), "", 1},
 		{"no token", say(`{"expires_in":300}`), "no token in it", 1},
 		{"a token of two lines", say(`{"token":"go\nod"}`), "no token in it", 1},
-		{"junk", say(`<html>`), "invalid character", 1},
+		{"junk", say(`junk`), "invalid character", 1},
+		{"a page", say(`<html>`), "a page for people", 4},
 		{"huge", say(`{"token":"` + strings.Repeat("x", 2<<20) + `"}`), "unexpected end", 1},
 		{"down for good", func(w http.ResponseWriter, _ int64) { w.WriteHeader(503) }, "503 Service Unavailable", 4},
 		{"down at first", func(w http.ResponseWriter, n int64) {

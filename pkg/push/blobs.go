@@ -165,6 +165,13 @@ func (b *blobMap) know(repository string, digests []digest.Digest) {
 	}
 }
 
+// knows tells whether a repository is known to have a blob.
+func (b *blobMap) knows(repository string, d digest.Digest) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.place(d).repositories[repository]
+}
+
 // forget is the opposite of know. Where else a blob is said to be is doubtful too.
 func (b *blobMap) forget(repository string, digests []digest.Digest) {
 	b.mu.Lock()

@@ -42,6 +42,7 @@ func newClient(config *tls.Config, jobs int) *http.Client {
 		TLSClientConfig:       config,
 		TLSHandshakeTimeout:   connectTimeout,
 		ResponseHeaderTimeout: answerTimeout,
+		ExpectContinueTimeout: expectTimeout,
 		IdleConnTimeout:       90 * time.Second,
 		MaxIdleConnsPerHost:   jobs,
 		WriteBufferSize:       writeBuffer,

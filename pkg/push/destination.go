@@ -175,8 +175,7 @@ func (d *destination) put(ctx context.Context, info types.BlobInfo, open opener)
 	if err := d.r.upload(ctx, s.claim, s.location, info.Size, open); err != nil {
 		err = fmt.Errorf("sending blob %s: %w", info.Digest, err)
 		var status *StatusError
-		// Where ctx ended, the error may be that of another blob, which ended it.
-		if ctx.Err() == nil && errors.As(err, &status) && status.Has("DIGEST_INVALID") {
+		if errors.As(err, &status) && status.Has("DIGEST_INVALID") {
 			d.r.blobs.condemn(info.Digest, err)
 		}
 		return err
@@ -198,9 +197,17 @@ func rewind(stream io.Reader) opener {
 			}
 		}
 		used = true
+		if seeker, ok := stream.(io.ReadSeeker); ok {
+			return notClosed{seeker}, nil
+		}
 		return io.NopCloser(stream), nil
 	}
 }
+
+// notClosed leaves closing to whoever opened it.
+type notClosed struct{ io.ReadSeeker }
+
+func (notClosed) Close() error { return nil }
 
 // PutManifest sends a manifest: under its digest where it is one of an index,
 // else under the image's reference. What it names has to be there.

@@ -22,7 +22,7 @@ func Example() {
 	harbor.CreateProject("mig", harbortest.Project{})
 
 	ctx := context.Background()
-	src, err := source.Open(ctx, "../../testdata/distribution-3")
+	src, err := source.Open(ctx, "../../testdata/distribution-3", nil)
 	check(err)
 	defer src.Close()
 	index, err := storage.Scan(ctx, src, nil)

@@ -1,6 +1,9 @@
 package push
 
 import (
+	"context"
+	"io"
+	"net"
 	"net/http"
 	"time"
 )
@@ -34,3 +37,66 @@ func (r *Registry) SetStall(d time.Duration) { r.stall = d }
 
 // SetQuick changes how long an answer may take that costs the registry little.
 func (r *Registry) SetQuick(d time.Duration) { r.quick = d }
+
+// SetPatience changes how long a registry may be gone.
+func (r *Registry) SetPatience(d time.Duration) { r.outage.patience = d }
+
+// SetExpectTimeout changes how long a large body waits for the server's word.
+func (r *Registry) SetExpectTimeout(d time.Duration) {
+	r.client.Transport.(*http.Transport).ExpectContinueTimeout = d
+}
+
+// SetDial changes how connections are made, and ends those there are.
+func (r *Registry) SetDial(dial func(ctx context.Context, network, addr string) (net.Conn, error)) {
+	transport := r.client.Transport.(*http.Transport)
+	transport.CloseIdleConnections()
+	transport.DialContext = dial
+}
+
+// An Outage is what is known of a registry that is gone.
+type Outage struct{ o *outage }
+
+func NewOutage(patience time.Duration) Outage {
+	o := newOutage()
+	o.patience = patience
+	return Outage{o}
+}
+
+func (o Outage) Failed(at time.Time) bool { return o.o.failed(at) }
+func (o Outage) Over()                    { o.o.over() }
+func (o Outage) Lasts() bool              { return o.o.lasts() }
+
+func IsOutage(err error) bool { return isOutage(err) }
+
+// A Limiter hands out slots.
+type Limiter struct{ l *limiter }
+
+// The ends of a request.
+const (
+	Unclear  = unclear
+	Eased    = eased
+	Strained = strained
+)
+
+type Strain = strain
+
+func NewLimiter(most int) Limiter { return Limiter{newLimiter(most)} }
+
+func (l Limiter) Take(ctx context.Context) (era int, err error) { return l.l.take(ctx) }
+func (l Limiter) Give(era int, end Strain) (fewer int)          { return l.l.give(era, end) }
+
+// State gives how many slots there are, how many are taken, and how many wait.
+func (l Limiter) State() (now, busy, waiting int) {
+	l.l.mu.Lock()
+	defer l.l.mu.Unlock()
+	return l.l.width.now, l.l.busy, len(l.l.waiting)
+}
+
+func StrainOf(err error) Strain { return strainOf(err) }
+
+func ParseReceived(header string) (int64, bool) { return parseReceived(header) }
+
+// OpenAt opens at an offset.
+func OpenAt(ctx context.Context, open func() (io.ReadCloser, error), offset int64) (io.ReadCloser, error) {
+	return openAt(ctx, open, offset)
+}

@@ -89,6 +89,8 @@ func (r *Registry) putManifest(ctx context.Context, repository, name, mediaType 
 		scopes: r.pushScopes(repository, ""),
 		size:   int64(len(content)),
 		body:   bodyOf(content),
+
+		patience: r.stall, // Harbor checks every blob of it, and counts quotas
 	})
 	var status *StatusError
 	if errors.As(err, &status) && status.Status == http.StatusPreconditionFailed && r.isThere(ctx, repository, name, want) {
@@ -98,8 +100,8 @@ func (r *Registry) putManifest(ctx context.Context, repository, name, mediaType 
 		return err
 	}
 	drain(resp)
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return fmt.Errorf("unexpected answer %s", resp.Status)
+	if resp.StatusCode != http.StatusCreated && (resp.StatusCode > 299 || !r.isThere(ctx, repository, name, want)) {
+		return errUnexpected(resp)
 	}
 	return sameDigest(resp, want)
 }
@@ -187,7 +189,7 @@ func (r *Registry) listTags(ctx context.Context, repository string) (map[string]
 		err = json.NewDecoder(io.LimitReader(resp.Body, maxTagList)).Decode(&page)
 		drain(resp)
 		if err == nil && resp.StatusCode != http.StatusOK {
-			err = fmt.Errorf("unexpected answer %s", resp.Status)
+			err = errUnexpected(resp)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading tags of %s: %w", repository, err)

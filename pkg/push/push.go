@@ -49,8 +49,10 @@ func (r *Registry) pushOnce(ctx context.Context, layout types.ImageReference, im
 		return false, err
 	}
 	defer unlock()
-	if there, err := r.Has(ctx, img); err != nil || there {
-		return there, err
+	if !r.isForeseen(img) {
+		if there, err := r.Has(ctx, img); err != nil || there {
+			return there, err
+		}
 	}
 	return false, r.pushImage(ctx, layout, img, o)
 }

@@ -10,7 +10,12 @@ import (
 // withWhy adds to refusals what they mean and what helps.
 func withWhy(err error) error {
 	var status *StatusError
-	if report.Advice(err) != "" || !errors.As(err, &status) {
+	switch {
+	case report.Advice(err) != "":
+		return err
+	case errors.Is(err, errPage):
+		return report.WithHint(err, "a proxy before the registry answers in its place, or wants a login: ask whoever runs it")
+	case !errors.As(err, &status):
 		return err
 	}
 	if advice := status.advice(); advice != "" {
@@ -21,6 +26,10 @@ func withWhy(err error) error {
 
 func (e *StatusError) advice() string {
 	switch {
+	case e.Status == http.StatusPreconditionFailed && (e.Has("PROJECTPOLICYVIOLATION") || e.says("policy")):
+		return "a policy of the project forbids to pull such images, and so to look at them; lift it for the time of the migration"
+	case e.says("proxy project"):
+		return "the project is a proxy cache, which nobody can push to: map its repositories to another with --rewrite or --project-map"
 	case e.Status == http.StatusPreconditionFailed:
 		return "a rule of the project makes the tag immutable, and it has another digest there"
 	case e.Status == http.StatusRequestEntityTooLarge:

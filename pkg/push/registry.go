@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -34,8 +36,16 @@ type Options struct {
 	// ProjectTokens asks for one token for a whole project, the repository's
 	// first component, instead of one for each repository: as Harbor grants them.
 	ProjectTokens bool
-	// Notify is told of every try that failed and will be repeated.
+	// ReadOnly says that nothing will be sent: tokens are asked for with the
+	// right to pull alone.
+	ReadOnly bool
+	// Notify is told of every try that failed and will be repeated, and of every
+	// look whether a registry that is gone is back.
 	Notify func(err error, wait time.Duration)
+	// Throttled is told once, when fewer requests than Jobs go side by side for
+	// the first time, since the registry has too much to do: how many, and what
+	// showed it. More go again as it heals.
+	Throttled func(requests int, err error)
 }
 
 // Registry is a registry that images are pushed to. It is safe for use by
@@ -45,8 +55,13 @@ type Registry struct {
 	client *http.Client
 	opts   Options
 	auth   *authorizer
-	slots  chan struct{} // one for each request under way
 	quick  time.Duration // how long an answer may take that costs the registry little
+
+	limiter   *limiter // of requests under way
+	throttled sync.Once
+	outage    *outage
+
+	neverContinues atomic.Bool // the server does not say when it wants a body
 
 	blobs *blobMap
 	tags  *tagLists
@@ -54,6 +69,8 @@ type Registry struct {
 
 	manifests *set // "repository@digest" that the target is known to have
 	verified  *set // those that a HEAD has found there
+	absent    *set // images that Foresee found not to be there
+	checks    *blobChecks
 	locks     *locks
 	stall     time.Duration // see stallTimeout
 }
@@ -76,6 +93,9 @@ func Dial(ctx context.Context, to plan.Destination, opts *Options) (*Registry, e
 		return nil, r.explain(err)
 	}
 	r.quick = quickTimeout
+	if r.opts.RetryTimes > 0 {
+		r.outage.patience = outagePatience
+	}
 	return r, nil
 }
 
@@ -84,7 +104,10 @@ func newRegistry(to plan.Destination, opts *Options) *Registry {
 		base:      &url.URL{Scheme: "https", Host: to.Host},
 		manifests: newSet(),
 		verified:  newSet(),
+		absent:    newSet(),
 		locks:     newLocks(),
+		outage:    newOutage(),
+		checks:    newBlobChecks(),
 		stall:     stallTimeout,
 	}
 	if to.PlainHTTP {
@@ -102,7 +125,7 @@ func newRegistry(to plan.Destination, opts *Options) *Registry {
 	if r.opts.RetryDelay <= 0 {
 		r.opts.RetryDelay = time.Second
 	}
-	r.slots = make(chan struct{}, r.opts.Jobs)
+	r.limiter = newLimiter(r.opts.Jobs)
 	r.blobs = newBlobMap()
 	r.tags = newTagLists(r)
 	return r
@@ -150,7 +173,7 @@ func (r *Registry) Username() string { return r.auth.username }
 
 // ping asks for the base of the API and learns how to authenticate.
 func (r *Registry) ping(ctx context.Context) error {
-	resp, err := r.send(ctx, &request{method: http.MethodGet, path: "/v2/", anonymous: true, accept401: true})
+	resp, err := r.send(ctx, &request{method: http.MethodGet, path: "/v2/", anonymous: true, accept401: true, acceptPage: true})
 	if err != nil {
 		return err
 	}

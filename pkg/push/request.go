@@ -3,8 +3,9 @@ package push
 import (
 	"bytes"
 	"context"
-	"errors"
+	"encoding/json"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -24,10 +25,18 @@ type request struct {
 	size   int64                         // of the body, bytes
 	scopes []scope                       // what a token for it has to allow
 
-	anonymous bool // without credentials
-	accept401 bool // an answer 401 is no error
-	accept404 bool // nor is 404
+	// patience is how long the registry may leave it without an answer, or stand
+	// still in the middle of one; 0 is for what costs the registry little.
+	patience time.Duration
+
+	anonymous  bool // without credentials
+	accept401  bool // an answer 401 is no error
+	accept404  bool // nor is 404
+	acceptPage bool // nor is a page for people
 }
+
+// watchedElsewhere is the patience with a request that whoever sends it watches.
+const watchedElsewhere time.Duration = math.MaxInt64
 
 // Do sends a request to the registry's host as a whole, with basic
 // authentication where there are credentials: for an API beside the registry's.
@@ -45,26 +54,68 @@ func (r *Registry) Do(ctx context.Context, method, path string, query url.Values
 }
 
 func (r *Registry) tryBasic(ctx context.Context, q *request) (*http.Response, error) {
-	release, err := r.slot(ctx)
+	return r.inTurn(ctx, func() (*http.Response, error) {
+		req, err := r.newRequest(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		if r.auth.username != "" {
+			req.SetBasicAuth(r.auth.username, r.auth.password)
+		}
+		resp, err := r.roundTrip(req, q)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case isTransientStatus(resp.StatusCode):
+			return nil, r.auth.conceal(newStatusError(req, resp))
+		case isPage(resp) && r.opts.ProjectTokens: // Harbor's API has none
+			return nil, newPageError(req, resp)
+		}
+		return resp, r.keep(req, resp)
+	})
+}
+
+// maxKept is how many bytes of an answer Do gives; more than anyone wants of it.
+const maxKept = 8 << 20
+
+// keep reads an answer while it can still be asked for again: one that is cut short
+// is a broken connection. What a refusal says back of the password is taken out.
+func (r *Registry) keep(req *http.Request, resp *http.Response) error {
+	var content []byte
+	var err error
+	if resp.StatusCode >= 400 {
+		refusal := r.auth.conceal(newStatusError(req, resp))
+		content, err = json.Marshal(map[string][]ErrorDetail{"errors": refusal.Details})
+	} else {
+		content, err = io.ReadAll(io.LimitReader(resp.Body, maxKept))
+		resp.Body.Close()
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(content))
+	return err
+}
+
+// inTurn runs one request when there is a slot for it. How it ends says how many
+// slots there are from then on. It waits before anything else: what comes after,
+// such as a token, is then as young as can be.
+func (r *Registry) inTurn(ctx context.Context, run func() (*http.Response, error)) (*http.Response, error) {
+	era, err := r.limiter.take(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
-	req, err := r.newRequest(ctx, q)
-	if err != nil {
-		return nil, err
+	resp, err := run()
+	end := strainOf(err)
+	if fewer := r.limiter.give(era, end); fewer > 0 {
+		r.throttled.Do(func() {
+			if r.opts.Throttled != nil {
+				r.opts.Throttled(fewer, err)
+			}
+		})
 	}
-	if r.auth.username != "" {
-		req.SetBasicAuth(r.auth.username, r.auth.password)
+	if end == eased {
+		r.outage.over()
 	}
-	resp, err := r.roundTrip(req, q)
-	if err != nil {
-		return nil, err
-	}
-	if isTransientStatus(resp.StatusCode) {
-		return nil, newStatusError(req, resp)
-	}
-	return resp, nil
+	return resp, err
 }
 
 func bodyOf(content []byte) func() (io.ReadCloser, error) {
@@ -87,47 +138,52 @@ func (r *Registry) send(ctx context.Context, q *request) (*http.Response, error)
 }
 
 // try sends a request once, and once more with new credentials where the
-// registry no longer takes the old ones. It waits for a slot first: what comes
-// after, such as a token, is then as young as can be.
+// registry no longer takes the old ones.
 func (r *Registry) try(ctx context.Context, q *request) (*http.Response, error) {
-	release, err := r.slot(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	refused := "" // the credentials that were
-	for again := false; ; again = true {
-		req, err := r.newRequest(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		authorized := !q.anonymous && sameServer(r.base, req.URL)
-		if authorized {
-			if err := r.auth.authorize(ctx, req, q.scopes, refused); err != nil {
+	return r.inTurn(ctx, func() (*http.Response, error) {
+		refused := "" // the credentials that were
+		for again := false; ; again = true {
+			req, err := r.newRequest(ctx, q)
+			if err != nil {
 				return nil, err
 			}
+			authorized := !q.anonymous && sameServer(r.base, req.URL)
+			if authorized {
+				if err := r.auth.authorize(ctx, req, q.scopes, refused); err != nil {
+					return nil, err
+				}
+			}
+			resp, err := r.roundTrip(req, q)
+			if err != nil {
+				return nil, err
+			}
+			if resp.StatusCode == http.StatusUnauthorized && authorized && !again && r.auth.canRenew(resp) {
+				refused = req.Header.Get("Authorization")
+				drain(resp)
+				continue
+			}
+			return r.judge(req, resp, q)
 		}
-		resp, err := r.roundTrip(req, q)
-		switch {
-		case err != nil:
-			return nil, err
-		case resp.StatusCode == http.StatusUnauthorized && authorized && !again && r.auth.canRenew(resp):
-			refused = req.Header.Get("Authorization")
-			drain(resp)
-		case resp.StatusCode < 400,
-			q.accept401 && resp.StatusCode == http.StatusUnauthorized,
-			q.accept404 && resp.StatusCode == http.StatusNotFound:
-			return resp, nil
-		default:
-			return nil, r.refusal(req, resp, q)
-		}
+	})
+}
+
+// judge tells answers from refusals, and a registry's from a proxy's.
+func (r *Registry) judge(req *http.Request, resp *http.Response, q *request) (*http.Response, error) {
+	switch {
+	case isPage(resp) && !q.acceptPage:
+		return nil, newPageError(req, resp)
+	case resp.StatusCode < 400,
+		resp.StatusCode == http.StatusNotFound && q.accept404,
+		resp.StatusCode == http.StatusUnauthorized && q.accept401:
+		return resp, nil
 	}
+	return nil, r.refusal(req, resp, q)
 }
 
 // refusal reads an answer that is an error. Whoever gave no credentials is told
 // that some may be wanted.
 func (r *Registry) refusal(req *http.Request, resp *http.Response, q *request) error {
-	err := newStatusError(req, resp)
+	err := r.auth.conceal(newStatusError(req, resp))
 	if err.Status == http.StatusUnauthorized && r.auth.username == "" && !q.anonymous {
 		return report.WithHint(err, "no user name was given: set HARBOR_USERNAME and HARBOR_PASSWORD, use --username, or log in with docker or podman first")
 	}
@@ -176,56 +232,8 @@ func (r *Registry) roundTrip(req *http.Request, q *request) (*http.Response, err
 			req.Body, req.GetBody = http.NoBody, nil
 		}
 	}
-	if q.method == http.MethodPut {
-		return r.client.Do(req) // it may think long about what it got
+	if q.patience == 0 {
+		return r.do(req, r.quick)
 	}
-	return r.doQuick(req)
-}
-
-// doQuick gives up where a request that costs the registry little is not
-// answered for long: there is no sense in waiting for it as for a layer.
-func (r *Registry) doQuick(req *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithCancelCause(req.Context())
-	watch := time.AfterFunc(r.quick, func() { cancel(errNoAnswer) })
-	resp, err := r.client.Do(req.WithContext(ctx))
-	watch.Stop()
-	if err != nil {
-		if context.Cause(ctx) == errNoAnswer {
-			err = errNoAnswer
-		}
-		cancel(nil)
-		return nil, err
-	}
-	resp.Body = &cancelBody{resp.Body, cancel}
-	return resp, nil
-}
-
-// errNoAnswer counts as a broken connection.
-var errNoAnswer = &url.Error{Op: "Ask", URL: "registry", Err: errors.New("connected, but there is no answer")}
-
-// cancelBody frees a request's context when its answer is read.
-type cancelBody struct {
-	io.ReadCloser
-	cancel context.CancelCauseFunc
-}
-
-func (b *cancelBody) Close() error {
-	b.cancel(nil)
-	return b.ReadCloser.Close()
-}
-
-// slot waits until a request may be sent: there are never more at once than jobs.
-func (r *Registry) slot(ctx context.Context) (release func(), err error) {
-	select {
-	case r.slots <- struct{}{}:
-		return func() { <-r.slots }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// drain reads a short answer to its end, so that the connection is kept.
-func drain(resp *http.Response) {
-	io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
-	resp.Body.Close()
+	return r.do(req, q.patience)
 }

@@ -36,61 +36,84 @@ func isTransient(err error) bool {
 	case isNoTLS(err), isUntrusted(err), errors.Is(err, errNoRegistry), errors.Is(err, errRedirect):
 		return false
 	}
-	return isNetwork(err)
+	return errors.Is(err, errPage) || errors.Is(err, errUploadGone) || isNetwork(err)
 }
 
 // retry runs what may fail in passing again, with growing and random waits in
-// between, or after as long as the registry asks for.
+// between, or after as long as the registry asks for. Where twice in a row it may
+// be the registry as a whole that is gone, the next try waits until it is back.
 func (r *Registry) retry(ctx context.Context, run func() error) error {
-	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval = r.opts.RetryDelay
-	wait.MaxInterval = max(maxRetryDelay, r.opts.RetryDelay)
-	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+	waits := growing(r.opts.RetryDelay, max(maxRetryDelay, r.opts.RetryDelay))
+	for tries, gone := 0, 0; ; tries++ {
 		err := run()
-		var status *StatusError
+		var settled *settledError
 		switch {
-		case err == nil:
-			return struct{}{}, nil
-		case isPermanent(err):
-			return struct{}{}, err
-		case ctx.Err() != nil, !isTransient(err): // not by err: a connection that times out has the same as a ctx
-			return struct{}{}, backoff.Permanent(err)
-		case errors.As(err, &status) && status.RetryAfter > 0:
-			return struct{}{}, &waitError{err, &backoff.RetryAfterError{Duration: status.RetryAfter}}
+		case errors.As(err, &settled):
+			return settled.error
+		case err == nil, tries >= r.opts.RetryTimes, ctx.Err() != nil, !isTransient(err):
+			return err // ctx itself: a connection that times out has the same error as a ctx
+		case isOutage(err) && r.outage.lasts():
+			return r.outage.givenUp(err)
 		}
-		return struct{}{}, err
-	},
-		backoff.WithBackOff(wait),
-		backoff.WithMaxTries(uint(max(r.opts.RetryTimes, 0))+1),
-		backoff.WithMaxElapsedTime(0),
-		backoff.WithNotify(func(err error, wait time.Duration) {
-			if r.opts.Notify != nil {
-				r.opts.Notify(err, wait)
-			}
-		}))
-	return plainError(err)
-}
-
-// waitError is an error with the wait that the registry asks for.
-type waitError struct {
-	error
-	after *backoff.RetryAfterError
-}
-
-func (e *waitError) Unwrap() []error { return []error{e.error, e.after} }
-
-func isPermanent(err error) bool {
-	_, ok := errors.AsType[*backoff.PermanentError](err)
-	return ok
-}
-
-// plainError takes off what was put on for the sake of backoff.
-func plainError(err error) error {
-	switch e := err.(type) {
-	case *waitError:
-		return e.error
-	case *backoff.PermanentError:
-		return e.Err
+		if gone++; !isOutage(err) {
+			gone = 0
+		}
+		if err := r.pause(ctx, err, waits.NextBackOff(), gone > 1); err != nil {
+			return err
+		}
 	}
-	return err
+}
+
+// pause waits before a try, after one that failed.
+func (r *Registry) pause(ctx context.Context, failed error, wait time.Duration, gone bool) error {
+	var status *StatusError
+	if errors.As(failed, &status) && status.RetryAfter > 0 {
+		wait = status.RetryAfter
+	}
+	r.notify(failed, wait)
+	if err := sleep(ctx, wait); err != nil || !gone {
+		return err
+	}
+	return r.awaitAnswer(ctx)
+}
+
+// growing gives waits that are half as long again each time, and random: so
+// those who failed together do not come back together.
+func growing(first, most time.Duration) *backoff.ExponentialBackOff {
+	waits := backoff.NewExponentialBackOff()
+	waits.InitialInterval, waits.MaxInterval = first, most
+	waits.Reset()
+	return waits
+}
+
+func (r *Registry) notify(err error, wait time.Duration) {
+	if r.opts.Notify != nil {
+		r.opts.Notify(err, wait)
+	}
+}
+
+// sleep returns the error of ctx where that ends first. Not its cause: that may
+// be the failure of something else.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// settledError is an error that retry does not repeat, since it was repeated
+// enough where it came from.
+type settledError struct{ error }
+
+func (e *settledError) Unwrap() error { return e.error }
+
+func settled(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &settledError{err}
 }

@@ -66,7 +66,7 @@ func TestRetry(t *testing.T) {
 		seen        int64  // 0: times and one
 	}{
 		{"timeout", onBlob, 2, status(408, ""), "", 4},
-		{"too many", onUpload, 3, status(429, htmlPage), "", 5},
+		{"too many, by a proxy", onUpload, 3, status(429, htmlPage), "", 5},
 		{"bad gateway", onManifest, 3, status(502, htmlPage), "", 0},
 		{"unavailable", onBlob, 1, status(503, ""), "", 3},
 		{"gateway timeout", onManifest, 2, status(504, ""), "", 0},
@@ -84,7 +84,14 @@ func TestRetry(t *testing.T) {
 		{"unknown method", onManifest, 99, status(501, ""), "501 Not Implemented", 1},
 		{"500 for want of a blob", onManifest, 99,
 			status(500, `{"errors":[{"code":"UNKNOWN","message":"`+strings.Repeat("words ", 80)+`MANIFEST_BLOB_UNKNOWN"}]}`), "500 Internal Server Error", 1},
-		{"a page in place of an answer", onManifest, 99, status(200, htmlPage), "", 1},
+		{"a page in place of an answer", onManifest, 2, status(200, htmlPage), "", 0},
+		{"a page in place of an upload's place", onUpload, 1, status(200, htmlPage), "", -1},
+		{"a page in place of a blob's answer", onBlob, 1, status(200, htmlPage), "", 3},
+		{"a page in place of a token", onToken, 2, status(200, htmlPage), "", 3},
+		{"a page for good", onManifest, 99, status(200, htmlPage), "200: a page for people came in place of a registry's answer (a proxy before", 4},
+		{"a page that says not found", onManifest, 1, status(404, htmlPage), "", 0},
+		{"taken, and it is not there", onManifest, 99, status(200, "{}"), "unexpected answer 200 OK", 1},
+		{"taken, and that is so", onManifest, 99, status(202, ""), "unexpected answer 202", 1},
 		{"a redirect to a page", onManifest, 99, func(w http.ResponseWriter, q *http.Request) {
 			http.Redirect(w, q, "/login", http.StatusFound)
 		}, "unexpected answer 302", 1},

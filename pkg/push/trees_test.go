@@ -26,7 +26,7 @@ type tree struct {
 // convert makes layouts of every image of a tree, tagged or not.
 func convert(t testing.TB, name string, to *plan.Target) *tree {
 	t.Helper()
-	src, err := source.Open(t.Context(), "../../testdata/"+name)
+	src, err := source.Open(t.Context(), "../../testdata/"+name, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

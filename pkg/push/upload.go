@@ -10,9 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
-	"github.com/opencontainers/go-digest"
-
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 )
 
@@ -70,7 +67,7 @@ func (r *Registry) postUpload(ctx context.Context, c *claim, scopes []scope, que
 	case resp.StatusCode == http.StatusAccepted:
 		return r.location(resp)
 	}
-	return nil, fmt.Errorf("starting upload to %s: unexpected answer %s", c.repository, resp.Status)
+	return nil, fmt.Errorf("starting upload to %s: %w", c.repository, errUnexpected(resp))
 }
 
 // location is where an upload goes on. It may be relative. A registry behind a
@@ -78,7 +75,7 @@ func (r *Registry) postUpload(ctx context.Context, c *claim, scopes []scope, que
 func (r *Registry) location(resp *http.Response) (*url.URL, error) {
 	u, err := resp.Request.URL.Parse(resp.Header.Get("Location"))
 	if err != nil || resp.Header.Get("Location") == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return nil, fmt.Errorf("starting upload: the registry names no place for it: %q", clean(resp.Header.Get("Location"), 200))
+		return nil, fmt.Errorf("starting upload: the registry names no place for it: %q", clean(r.auth.secrets().Replace(resp.Header.Get("Location")), 200))
 	}
 	if u.Scheme == "http" && r.base.Scheme == "https" {
 		if !strings.EqualFold(u.Hostname(), r.base.Hostname()) {
@@ -92,67 +89,107 @@ func (r *Registry) location(resp *http.Response) (*url.URL, error) {
 // opener gives a blob's bytes from the start, as often as it is asked.
 type opener func() (io.ReadCloser, error)
 
-// upload sends a blob to where startUpload said, in one PUT. Where that fails
-// in passing, it starts again.
+// upload is one blob on its way, over as many requests as that takes.
+type upload struct {
+	r     *Registry
+	claim *claim
+	size  int64 // bytes
+	open  opener
+
+	location *url.URL // where it goes on; nil where it has to be begun
+	sent     *reach   // of the request before, where that broke and can be gone on with; else nil
+	patched  bool     // what was missing at location was sent with a PATCH
+	whole    bool     // nothing is gone on with, since that went wrong once
+}
+
+// upload sends a blob to where startUpload said, in one PUT. Where that fails in
+// passing, it goes on or begins again.
 func (r *Registry) upload(ctx context.Context, c *claim, location *url.URL, size int64, open opener) error {
-	return r.retry(ctx, func() error {
-		if location == nil {
-			var err error
-			location, err = r.startUpload(ctx, c)
-			if err != nil || location == nil {
-				return backoff.Permanent(err) // it was repeated enough
-			}
+	u := &upload{r: r, claim: c, location: location, size: size, open: open}
+	return r.retry(ctx, func() error { return u.try(ctx) })
+}
+
+func (u *upload) try(ctx context.Context) error {
+	if u.sent != nil {
+		if err := u.resume(ctx); !errors.Is(err, errNotResumed) {
+			return err
 		}
-		err := r.putBlob(ctx, c, location, size, open)
-		if err == nil {
-			return nil
+		u.location, u.sent = nil, nil
+	}
+	if u.location == nil {
+		location, err := u.r.startUpload(ctx, u.claim)
+		if err != nil || location == nil {
+			return settled(err)
 		}
-		location = nil // an upload that failed is not gone on with
-		var status *StatusError
-		if errors.As(err, &status) && status.Status == http.StatusNotFound {
-			return errUploadGone
-		}
-		return err
-	})
+		u.location, u.patched = location, false
+	}
+	return u.begin(ctx)
+}
+
+// begin sends all of it.
+func (u *upload) begin(ctx context.Context) error {
+	resp, sent, err := u.send(ctx, &request{
+		method: http.MethodPut,
+		query:  url.Values{"digest": {u.claim.digest.String()}},
+	}, 0)
+	if err == nil {
+		return u.taken(resp)
+	}
+	err = u.r.atHome(err, u.location)
+	if u.whole || !isTransient(err) || sent.bytes() < resumeFrom || !sameServer(u.r.base, u.location) {
+		u.location = nil
+	} else {
+		u.sent = sent
+	}
+	var status *StatusError
+	if errors.As(err, &status) && status.Status == http.StatusNotFound {
+		return errUploadGone
+	}
+	return err
 }
 
 // errUploadGone is a registry's loss of memory, as after a restart.
-var errUploadGone = &StatusError{Method: http.MethodPut, Path: "upload", Status: http.StatusServiceUnavailable,
-	Details: []ErrorDetail{{Code: "BLOB_UPLOAD_UNKNOWN", Message: "the registry no longer knows the upload"}}}
+var errUploadGone = errors.New("the registry no longer knows the upload")
 
-func (r *Registry) putBlob(ctx context.Context, c *claim, location *url.URL, size int64, open opener) error {
+// taken reads the answer to a closing PUT.
+func (u *upload) taken(resp *http.Response) error {
+	if resp.StatusCode != http.StatusCreated && resp.StatusCode != http.StatusNoContent {
+		return errUnexpected(resp)
+	}
+	return sameDigest(resp, u.claim.digest)
+}
+
+// send sends a request with the blob's bytes from an offset on to where the
+// upload is, and tells how far it got. It gives up where nothing moves for long.
+// The answer's body is read.
+func (u *upload) send(ctx context.Context, q *request, from int64) (*http.Response, *reach, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	watch := time.AfterFunc(r.stall, func() { cancel(errStalled) })
+	watch := time.AfterFunc(u.r.stall, func() { cancel(errStalled) })
 	watch.Stop() // until it is this upload's turn
 	defer watch.Stop()
-	resp, err := r.try(ctx, &request{
-		method: http.MethodPut,
-		url:    location,
-		query:  url.Values{"digest": {c.digest.String()}},
-		header: http.Header{"Content-Type": {"application/octet-stream"}},
-		scopes: r.pushScopes(c.repository, ""),
-		size:   size,
-		body: func() (io.ReadCloser, error) {
-			f, err := open()
-			if err != nil {
-				return nil, err
-			}
-			watch.Reset(r.stall)
-			return &watched{ReadCloser: f, watch: watch, stall: r.stall, left: size}, nil
-		},
-	})
-	switch {
-	case err != nil && context.Cause(ctx) == errStalled:
-		return errStalled
-	case err != nil:
-		return r.atHome(err, location)
+	sent := &reach{}
+	q.url, q.scopes = u.location, u.r.pushScopes(u.claim.repository, "")
+	q.patience = watchedElsewhere
+	if q.header == nil {
+		q.header = http.Header{}
+	}
+	q.header.Set("Content-Type", "application/octet-stream")
+	q.size = u.size - from
+	q.body = func() (io.ReadCloser, error) {
+		f, err := openAt(ctx, u.open, from)
+		if err != nil {
+			return nil, err
+		}
+		watch.Reset(u.r.stall)
+		return &watched{f, watch, u.r.stall, u.thinking(), from, u.size, sent}, nil
+	}
+	resp, err := u.r.trySized(ctx, q)
+	if err != nil {
+		return nil, sent, err
 	}
 	drain(resp)
-	if resp.StatusCode != http.StatusCreated && resp.StatusCode != http.StatusNoContent {
-		return fmt.Errorf("unexpected answer %s", resp.Status)
-	}
-	return sameDigest(resp, c.digest)
+	return resp, sent, nil
 }
 
 // atHome adds to a refusal that the registry named another host, which gets no
@@ -166,40 +203,31 @@ func (r *Registry) atHome(err error, location *url.URL) error {
 		"name that host as the destination or, in Harbor, set external_url to the one that you named")
 }
 
-// errStalled counts as a broken connection.
-var errStalled = &url.Error{Op: "Put", URL: "upload", Err: errors.New("nothing moved")}
+// thinking is how long the registry may take to hash and move a blob when it has
+// all of it: long, but not for what is small.
+func (u *upload) thinking() time.Duration {
+	const aSecond = 8 << 20 // bytes, of even a slow registry
+	return u.r.stall + min(answerTimeout, time.Duration(u.size/aSecond)*time.Second)
+}
 
-// watched winds the watch up at each read, and lets it go when all is read:
-// then the registry may think as long as answerTimeout. A reader has one user.
+// watched winds the watch up at each read. When all is read, it is the registry's
+// turn. A reader has one user.
 type watched struct {
 	io.ReadCloser
-	watch *time.Timer
-	stall time.Duration
-	left  int64 // bytes
+	watch           *time.Timer
+	stall, thinking time.Duration
+	at, size        int64 // bytes
+	sent            *reach
 }
 
 func (w *watched) Read(p []byte) (int, error) {
 	n, err := w.ReadCloser.Read(p)
-	w.left -= int64(n)
-	if w.left <= 0 {
-		w.watch.Reset(answerTimeout + w.stall)
+	w.at += int64(n)
+	w.sent.reached(w.at)
+	if w.at >= w.size {
+		w.watch.Reset(w.thinking)
 	} else {
 		w.watch.Reset(w.stall)
 	}
 	return n, err
-}
-
-// hasBlob asks whether a repository has a blob.
-func (r *Registry) hasBlob(ctx context.Context, repository string, d digest.Digest) (bool, error) {
-	resp, err := r.send(ctx, &request{
-		method:    http.MethodHead,
-		path:      "/v2/" + repository + "/blobs/" + d.String(),
-		scopes:    r.pushScopes(repository, ""),
-		accept404: true,
-	})
-	if err != nil {
-		return false, err
-	}
-	drain(resp)
-	return resp.StatusCode == http.StatusOK, nil
 }
