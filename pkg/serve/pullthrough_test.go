@@ -1,0 +1,50 @@
+package serve_test
+
+import (
+	"context"
+	"io"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/distribution/distribution/v3/configuration"
+	"github.com/distribution/distribution/v3/registry/handlers"
+	_ "github.com/distribution/distribution/v3/registry/storage/driver/inmemory"
+	"github.com/sirupsen/logrus"
+
+	"github.com/seed-5b48bd9d/drydock/pkg/plan"
+)
+
+// TestPullThrough has a distribution registry, as a pull-through cache, take what
+// is served, and holds what it gives on against what the tree has.
+func TestPullThrough(t *testing.T) {
+	s := start(t, tree, plan.Rules{})
+	logrus.SetOutput(io.Discard)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	config := &configuration.Configuration{
+		Storage: configuration.Storage{
+			"inmemory":    configuration.Parameters{},
+			"maintenance": {"uploadpurging": map[any]any{"enabled": false}},
+		},
+		Proxy: configuration.Proxy{RemoteURL: s.url},
+	}
+	server := httptest.NewServer(handlers.NewApp(ctx, config))
+	defer server.Close()
+	cache := &served{t: t, tree: s.tree, url: server.URL}
+	accept := "Accept: " + ociIndex + ", " + ociManifest + ", " + dockerV2 + ", " + dockerList
+	for path, name := range map[string]string{
+		"library/app/manifests/v1": "multi", "library/app/manifests/<arm>": "arm", "library/app/manifests/list": "old-list",
+		"library/app/manifests/classic": "classic", "library/app/blobs/<top>": "top", "library/app/blobs/<arm-config>": "arm-config",
+		"other/app/manifests/v1": "alone",
+	} {
+		for range 2 { // from there, and then from what it keeps
+			got := cache.ask("GET", "/v2/"+path, accept)
+			if got.status != 200 || got.body != string(s.tree.Bytes(name)) {
+				t.Errorf("%s: status %d: %s", path, got.status, got.body)
+			}
+		}
+	}
+	if got := cache.ask("GET", "/v2/library/app/manifests/none", accept); got.status != 404 {
+		t.Errorf("what there is not: status %d", got.status)
+	}
+}
