@@ -23,6 +23,8 @@ var allowed = map[string][]string{
 	"pkg/dirlayout": {"pkg/plan", "pkg/storage", "pkg/source", "pkg/report"},
 	"pkg/push":      {"pkg/plan", "pkg/storage", "pkg/report"},
 	"pkg/harbor":    {"pkg/report"},
+	"pkg/serve":     {"pkg/plan", "pkg/storage", "pkg/source", "pkg/report"},
+	"pkg/extract":   {"pkg/plan", "pkg/storage", "pkg/source", "pkg/report"},
 }
 
 // imports gives the imports of a package's files, those of tests left out.

@@ -49,8 +49,7 @@ func runCheck(ctx context.Context, a *app, location string, opts checkOptions) e
 	if err != nil {
 		return err
 	}
-	defer s.end()
-	src, index, err := s.scan(ctx, location, true, &opts.sourceFlags, &opts.selectFlags)
+	src, index, err := s.scan(ctx, reading{location: location, thorough: true, hash: true}, &opts.sourceFlags, &opts.selectFlags)
 	if err != nil {
 		return err
 	}

@@ -41,24 +41,24 @@ and take no room, if LAYOUTS is on the same file system.` + exitStatus,
 	return cmd
 }
 
-func runConvert(ctx context.Context, a *app, location, dir string, opts convertOptions) error {
+func runConvert(ctx context.Context, a *app, location, dir string, opts convertOptions) (err error) {
 	rules, err := opts.rules(&opts.sourceFlags)
 	if err != nil {
 		return err
 	}
-	method, err := opts.method()
-	if err != nil {
+	c := &conversion{dir: dir, hash: true}
+	if c.method, err = opts.method(); err != nil {
 		return err
 	}
 	v := verb{name: "convert", findings: true, source: location, target: dir, images: opts.dryRun}
-	why := ""
-	v.closing = func(s report.Summary) []string { return closeConvert(s, dir, why, opts.dryRun) }
+	v.closing = func(s report.Summary) []string { return closeConvert(s, c, opts.dryRun) }
 	s, err := a.newSession(v, &opts.runFlags)
 	if err != nil {
 		return err
 	}
-	defer s.end()
-	src, x, err := s.scan(ctx, location, false, &opts.sourceFlags, &opts.selectFlags)
+	c.session = s
+	defer func() { err = errors.Join(err, c.close(ctx)) }()
+	src, x, err := c.read(ctx, location, &opts.sourceFlags, &opts.selectFlags, opts.dryRun)
 	if err != nil {
 		return err
 	}
@@ -73,18 +73,17 @@ func runConvert(ctx context.Context, a *app, location, dir string, opts convertO
 	if opts.dryRun {
 		return s.close(ctx, p.Whole())
 	}
-	layouts, err := openLayouts(dir, src, x, method)
-	if err != nil {
+	if err := c.use(src, x, p); err != nil {
 		return err
 	}
 	err = s.each(ctx, p, "convert", opts.jobs, func(ctx context.Context, i plan.Image) error {
-		return s.outcome(ctx, convertOne(ctx, layouts, i))
+		return s.outcome(ctx, convertOne(ctx, c.layouts, i))
 	})
-	why = layouts.Usage().Why
-	s.use(layouts.Usage())
-	if err := errors.Join(err, layouts.Close()); err != nil && ctx.Err() == nil {
+	s.use(c.layouts.Usage())
+	if err != nil && ctx.Err() == nil {
 		return err
 	}
+	c.finished = err == nil
 	return s.close(ctx, p.Whole())
 }
 
@@ -101,13 +100,13 @@ func convertOne(ctx context.Context, layouts *dirlayout.Layouts, i plan.Image) r
 	return o
 }
 
-func closeConvert(s report.Summary, dir, why string, dryRun bool) []string {
+func closeConvert(s report.Summary, c *conversion, dryRun bool) []string {
 	if dryRun {
-		return []string{fmt.Sprintf("%s would be made in %s", plural(s.Images-s.Incomplete, "layout", "layouts"), dir)}
+		return []string{fmt.Sprintf("%s would be made in %s", plural(s.Images-s.Incomplete, "layout", "layouts"), c.dir)}
 	}
 	lines := append(closeImages(s), fmt.Sprintf("%s linked, %s copied, in %.1f s; the layouts are in %s",
-		plural(s.LinkedFiles, "file", "files"), size(s.CopiedBytes), s.Seconds, dir))
-	return append(lines, notLinked(why)...)
+		plural(s.LinkedFiles, "file", "files"), size(s.CopiedBytes), s.Seconds, c.dir))
+	return append(lines, notLinked(c.layouts.Usage().Why)...)
 }
 
 // notLinked says why files were copied where links were hoped for.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/dirlayout"
+	"github.com/seed-5b48bd9d/drydock/pkg/harbor"
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 	"github.com/seed-5b48bd9d/drydock/pkg/push"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
@@ -105,13 +106,15 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 
 // mapFlags say where images go in the target.
 type mapFlags struct {
-	project  string
-	rewrites []string
+	project    string
+	rewrites   []string
+	projectMap string
 }
 
 func (f *mapFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.project, "project", "library", "the `project` for repositories of one component, where DEST has no prefix; empty: they stay as they are")
 	flags.StringArrayVar(&f.rewrites, "rewrite", nil, "`FROM=TO` on the repository's leading components, before anything else; repeatable, the first that fits counts")
+	flags.StringVar(&f.projectMap, "project-map", "", "take rewrites from this `file` too: FROM TO a line, of which the longest FROM counts")
 }
 
 func (f *mapFlags) target(to plan.Destination) (*plan.Target, error) {
@@ -123,7 +126,17 @@ func (f *mapFlags) target(to plan.Destination) (*plan.Target, error) {
 		}
 		t.Rewrites = append(t.Rewrites, w)
 	}
-	return t, nil
+	if f.projectMap == "" {
+		return t, nil
+	}
+	file, err := os.Open(f.projectMap)
+	if err != nil {
+		return nil, fmt.Errorf("reading project map: %w", err)
+	}
+	defer file.Close()
+	more, err := plan.ParseProjectMap(file)
+	t.Rewrites = append(t.Rewrites, more...)
+	return t, err
 }
 
 // targetFlags say how the target is reached, and as whom.
@@ -136,6 +149,9 @@ type targetFlags struct {
 	tlsVerify     bool
 	createProject bool
 	public        bool
+	settingsFile  string
+	settings      *harbor.Settings // that the two above make
+	force         bool
 	retryTimes    int
 	retryDelay    time.Duration
 }
@@ -149,6 +165,8 @@ func (f *targetFlags) register(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.tlsVerify, "tls-verify", true, "--tls-verify=false takes any certificate, and plain HTTP")
 	flags.BoolVar(&f.createProject, "create-projects", true, "create Harbor projects that are missing")
 	flags.BoolVar(&f.public, "public", false, "create them public, not private")
+	flags.StringVar(&f.settingsFile, "project-settings", "", "create them as this YAML `file` says: public, quota and metadata by name or glob")
+	flags.BoolVar(&f.force, "force", false, "try all the same what Harbor is known to refuse")
 	flags.IntVar(&f.retryTimes, "retry-times", 5, "tries after the first, where something fails in passing")
 	flags.DurationVar(&f.retryDelay, "retry-delay", time.Second, "wait before the second try; it grows from there")
 }
@@ -160,6 +178,9 @@ func (f *targetFlags) options(a *app, jobs int) (*push.Options, error) {
 		Jobs: jobs, RetryTimes: f.retryTimes, RetryDelay: f.retryDelay, UserAgent: "drydock/" + version(),
 		Notify: func(err error, wait time.Duration) {
 			a.log.Warn("trying again", "wait", wait.Round(time.Millisecond).String(), "error", err.Error())
+		},
+		Throttled: func(requests int, err error) {
+			a.log.Warn("the target is slow to answer: asking less at a time until it heals", "requests", requests, "error", err.Error())
 		},
 	}
 	switch {
@@ -214,6 +235,24 @@ func ignoreEOF(err error) error {
 		return nil
 	}
 	return err
+}
+
+// readSettings reads how projects are to be created.
+func (f *targetFlags) readSettings() error {
+	f.settings = &harbor.Settings{Public: f.public}
+	if f.settingsFile == "" {
+		return nil
+	}
+	file, err := os.Open(f.settingsFile)
+	if err != nil {
+		return fmt.Errorf("reading project settings: %w", err)
+	}
+	defer file.Close()
+	if f.settings, err = harbor.ParseSettings(file); err != nil {
+		return err
+	}
+	f.settings.Public = f.settings.Public || f.public
+	return nil
 }
 
 // linkFlags say how layouts are made.

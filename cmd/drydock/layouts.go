@@ -14,25 +14,34 @@ import (
 // openLayouts prepares the directory for layouts. It must not lie in the tree
 // that the registry reads.
 func openLayouts(dir string, src source.Source, x *storage.Index, method dirlayout.Method) (*dirlayout.Layouts, error) {
-	if d, ok := src.(source.Dir); ok {
-		tree, err := realPath(d.Root())
-		if err != nil {
-			return nil, err
-		}
-		target, err := realPath(dir)
-		if err != nil {
-			return nil, err
-		}
-		home, err := realPath(d.Home())
-		if err != nil {
-			return nil, err
-		}
-		if target == home || within(target, tree) || within(target, filepath.Join(home, "docker")) {
-			return nil, report.WithHint(usageError{fmt.Errorf("the layouts cannot be in %s: that is the registry's own", target)},
-				"name a directory beside it with --layouts")
-		}
+	if err := outside(src, dir, "the layouts"); err != nil {
+		return nil, err
 	}
 	return dirlayout.Open(dir, src, &dirlayout.Options{Link: method, Path: x.Path})
+}
+
+// outside refuses to write into the tree that a registry reads.
+func outside(src source.Source, path, what string) error {
+	d, ok := src.(source.Dir)
+	if !ok {
+		return nil
+	}
+	tree, err := realPath(d.Root())
+	if err != nil {
+		return err
+	}
+	target, err := realPath(path)
+	if err != nil {
+		return err
+	}
+	home, err := realPath(d.Home())
+	if err != nil {
+		return err
+	}
+	if target == home || within(target, tree) || within(target, filepath.Join(home, "docker")) {
+		return report.WithHint(usageError{fmt.Errorf("%s cannot be in %s: that is the registry's own", what, target)}, "name a place beside it")
+	}
+	return nil
 }
 
 func within(path, dir string) bool {
@@ -60,17 +69,17 @@ func realPath(path string) (string, error) {
 // defaultLayouts is where layouts go if nobody says: beside the registry's root,
 // or, where that is another mount, across which there are no hard links, inside
 // the root next to docker.
-func defaultLayouts(src source.Source) (string, error) {
+func defaultLayouts(src source.Source, location string) string {
 	d, ok := src.(source.Dir)
 	if !ok {
-		return "", report.WithHint(usageError{fmt.Errorf("no directory for the layouts")}, "name one with --layouts")
+		return besideArchive(location)
 	}
 	home := d.Home()
 	beside := filepath.Dir(home)
 	if sameMount(home, beside) {
-		return filepath.Join(beside, "drydock-layouts"), nil
+		return filepath.Join(beside, "drydock-layouts")
 	}
-	return filepath.Join(home, "drydock-layouts"), nil
+	return filepath.Join(home, "drydock-layouts")
 }
 
 // use takes over what placing files took.

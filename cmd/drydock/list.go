@@ -41,8 +41,7 @@ func runList(ctx context.Context, a *app, location string, opts listOptions) err
 	if err != nil {
 		return err
 	}
-	defer s.end()
-	src, x, err := s.scan(ctx, location, false, &opts.sourceFlags, &opts.selectFlags)
+	src, x, err := s.scan(ctx, reading{location: location}, &opts.sourceFlags, &opts.selectFlags)
 	if err != nil {
 		return err
 	}

@@ -46,6 +46,7 @@ func run(ctx context.Context, getenv func(string) string, stdin io.Reader, stdou
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	err = errors.Join(err, a.session.end(err))
 	switch {
 	case ctx.Err() != nil && err != nil:
 		fmt.Fprintln(stderr, "drydock: interrupted; run the same command again to go on")

@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
-	"github.com/seed-5b48bd9d/drydock/pkg/dirlayout"
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
-	"github.com/seed-5b48bd9d/drydock/pkg/source"
-	"github.com/seed-5b48bd9d/drydock/pkg/storage"
 )
 
 type migrateOptions struct {
@@ -38,24 +34,23 @@ and says at the end what became of each. Run it again to go on where it was.` + 
 	opts.moveFlags.register(cmd.Flags(), true)
 	opts.linkFlags.register(cmd.Flags())
 	opts.registerDryRun(cmd.Flags())
-	cmd.Flags().StringVar(&opts.layouts, "layouts", "", "the `directory` for layouts (default: drydock-layouts beside the registry's root, or in it where it is a mount of its own)")
+	cmd.Flags().StringVar(&opts.layouts, "layouts", "", "the `directory` for layouts (default: drydock-layouts beside the registry's root or the archive; in the root where that is a mount of its own; here for a pipe)")
 	cmd.Flags().BoolVar(&opts.keepLayouts, "keep-layouts", true, "--keep-layouts=false removes them when all went well")
 	return cmd
 }
 
-func runMigrate(ctx context.Context, a *app, location, dest string, opts migrateOptions) error {
-	r, err := a.prepare(dest, &opts.moveFlags)
-	if err != nil {
-		return err
-	}
-	method, err := opts.method()
+func runMigrate(ctx context.Context, a *app, location, dest string, opts migrateOptions) (err error) {
+	r, err := a.prepare(location, dest, &opts.moveFlags)
 	if err != nil {
 		return err
 	}
 	f := forecast{create: opts.createProject}
-	m := &migration{}
+	m := &migration{conversion: conversion{dir: opts.layouts, hash: true}}
+	if m.method, err = opts.method(); err != nil {
+		return err
+	}
 	v := verb{name: "migrate", findings: true, source: location, target: dest, images: opts.dryRun, targets: true}
-	v.closing = m.close
+	v.closing = m.lines
 	if opts.dryRun {
 		v.closing = func(s report.Summary) []string { return f.lines(s, r.to.Host) }
 	}
@@ -63,8 +58,9 @@ func runMigrate(ctx context.Context, a *app, location, dest string, opts migrate
 	if err != nil {
 		return err
 	}
-	defer s.end()
-	src, x, err := s.scan(ctx, location, false, &opts.sourceFlags, &opts.selectFlags)
+	m.session = s
+	defer func() { err = errors.Join(err, m.close(ctx)) }()
+	src, x, err := m.read(ctx, location, &opts.sourceFlags, &opts.selectFlags, opts.dryRun)
 	if err != nil {
 		return err
 	}
@@ -76,14 +72,15 @@ func runMigrate(ctx context.Context, a *app, location, dest string, opts migrate
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(t.writable(), s.tellRefused(p, t.host())); err != nil {
+	m.target = t
+	if m.seen, err = s.foresee(ctx, t, p, &opts.targetFlags, opts.jobs); err != nil {
 		return err
 	}
-	if err := m.open(opts.layouts, src, x, method); err != nil {
+	if err := errors.Join(s.tellRefused(p, t.host()), m.use(src, x, p)); err != nil {
 		return err
 	}
-	m.session, m.target = s, t
 	err = m.run(ctx, p, &opts)
+	m.finished = err == nil
 	if err := errors.Join(err, m.finish(ctx, p, opts.keepLayouts)); err != nil && ctx.Err() == nil {
 		return err
 	}
@@ -92,25 +89,15 @@ func runMigrate(ctx context.Context, a *app, location, dest string, opts migrate
 
 // migration is the part of migrate that writes.
 type migration struct {
-	session *session
-	target  *target
-	layouts *dirlayout.Layouts
-	reasons map[string]error // why images of a project cannot be pushed
-	removed bool             // the layouts, since all went well
+	conversion
+	target *target
+	seen   *foreseen
+	force  bool
 }
 
-func (m *migration) open(dir string, src source.Source, x *storage.Index, method dirlayout.Method) (err error) {
-	if dir == "" {
-		if dir, err = defaultLayouts(src); err != nil {
-			return err
-		}
-	}
-	m.layouts, err = openLayouts(dir, src, x, method)
-	return err
-}
-
-func (m *migration) run(ctx context.Context, p *plan.Plan, opts *migrateOptions) (err error) {
-	if m.reasons, err = m.target.prepare(ctx, p, &opts.targetFlags); err != nil {
+func (m *migration) run(ctx context.Context, p *plan.Plan, opts *migrateOptions) error {
+	m.force = opts.force
+	if err := m.session.prepare(ctx, m.target, p, m.seen, &opts.targetFlags); err != nil {
 		return err
 	}
 	return m.session.each(ctx, p, "migrate", opts.jobs, func(ctx context.Context, i plan.Image) error {
@@ -121,23 +108,16 @@ func (m *migration) run(ctx context.Context, p *plan.Plan, opts *migrateOptions)
 // one moves one image: convert, push, verify. One that the target has needs no
 // layout.
 func (m *migration) one(ctx context.Context, i plan.Image) report.Outcome {
-	if o, refused := m.target.refusedProject(i, m.reasons); refused {
+	if m.seen.there[i.Target] {
+		return m.target.outcome(i, report.Skipped)
+	}
+	if o, kept := m.seen.keptBack(m.target, i, m.force); kept {
 		return o
 	}
-	var o report.Outcome
-	has, err := m.target.registry.Has(ctx, i)
-	switch {
-	case err != nil:
+	if _, err := m.layouts.Write(ctx, i); err != nil {
 		return m.target.failed(i, err)
-	case has:
-		o = m.target.outcome(i, report.Skipped)
-	default:
-		if _, err := m.layouts.Write(ctx, i); err != nil {
-			return m.target.failed(i, err)
-		}
-		o = m.target.pushOne(ctx, m.layouts.Path(i), i)
 	}
-	return m.target.verifyOne(ctx, i, o)
+	return m.target.verifyOne(ctx, i, m.target.pushOne(ctx, m.layouts.Path(i), i, m.seen))
 }
 
 // finish counts, and takes the layouts away where that was asked for and all
@@ -152,14 +132,10 @@ func (m *migration) finish(ctx context.Context, p *plan.Plan, keep bool) error {
 			errs = append(errs, m.layouts.Remove(i))
 		}
 	}
-	errs = append(errs, m.layouts.Close())
-	if m.removed {
-		_ = os.Remove(m.layouts.Dir()) // unless there is something else in it
-	}
 	return errors.Join(errs...)
 }
 
-func (m *migration) close(s report.Summary) []string {
+func (m *migration) lines(s report.Summary) []string {
 	lines := closePush(s, m.target.host())
 	where := "the layouts are in " + m.layouts.Dir()
 	if m.removed {

@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +14,7 @@ import (
 
 type planOptions struct {
 	moveFlags
+	clientFlags
 }
 
 func newPlanCommand(a *app) *cobra.Command {
@@ -31,23 +30,26 @@ bytes would be sent. It asks the target what it has, and changes nothing.` + exi
 		},
 	}
 	opts.moveFlags.register(cmd.Flags(), true)
+	opts.clientFlags.register(cmd.Flags())
 	return cmd
 }
 
 func runPlan(ctx context.Context, a *app, location, dest string, opts planOptions) error {
-	r, err := a.prepare(dest, &opts.moveFlags)
+	if err := opts.clientFlags.check(); err != nil {
+		return err
+	}
+	r, err := a.prepare(location, dest, &opts.moveFlags)
 	if err != nil {
 		return err
 	}
-	forecast := forecast{create: opts.createProject}
+	forecast := forecast{create: opts.createProject, clients: &opts.clientFlags}
 	v := verb{name: "plan", findings: true, source: location, target: dest, images: true, targets: true}
 	v.closing = func(s report.Summary) []string { return forecast.lines(s, r.to.Host) }
 	s, err := a.newSession(v, &opts.runFlags)
 	if err != nil {
 		return err
 	}
-	defer s.end()
-	src, x, err := s.scan(ctx, location, false, &opts.sourceFlags, &opts.selectFlags)
+	src, x, err := s.scan(ctx, reading{location: location}, &opts.sourceFlags, &opts.selectFlags)
 	if err != nil {
 		return err
 	}
@@ -55,50 +57,44 @@ func runPlan(ctx context.Context, a *app, location, dest string, opts planOption
 	return s.plan(ctx, x, r, &forecast)
 }
 
-// plan tells the plan for a target, with what the target has already.
+// plan tells the plan for a target, with what the target has already and what it
+// would refuse.
 func (s *session) plan(ctx context.Context, x *storage.Index, r *request, f *forecast) error {
 	t, p, err := s.planFor(ctx, x, r)
 	if err != nil {
 		return err
 	}
-	if f.projects, err = t.missingProjects(ctx, p); err != nil {
+	if err := f.clients.write(s, p, x, r.to); err != nil {
 		return err
 	}
-	if err := s.foresee(ctx, t, p, r.jobs, f); err != nil {
+	seen, err := s.foresee(ctx, t, p, r.target, r.jobs)
+	if seen != nil {
+		f.take(p, seen)
+	}
+	if err != nil {
 		return err
 	}
-	return s.close(ctx, p.Whole() && (f.create || len(f.projects) == 0))
+	return s.close(ctx, p.Whole() && !seen.doubtful)
 }
 
 // forecast is what a migration would do.
 type forecast struct {
-	create   bool     // missing projects are to be created
-	projects []string // that are missing
-	there    int      // images that the target has
+	create   bool         // missing projects are to be created
+	clients  *clientFlags // nil where no configuration for clients can be asked for
+	projects []string     // that are missing
+	there    int          // images that the target has
 	toSend   plan.Plan
 }
 
-// foresee asks the target which images it has. In a project that is missing
-// there are none.
-func (s *session) foresee(ctx context.Context, t *target, p *plan.Plan, jobs int, f *forecast) error {
-	var mu sync.Mutex
-	return s.each(ctx, p, "plan", jobs, func(ctx context.Context, i plan.Image) error {
-		has := false
-		if !slices.Contains(f.projects, project(i)) {
-			var err error
-			if has, err = t.registry.Has(ctx, i); err != nil {
-				return fmt.Errorf("asking the target for %s: %w", i.Target, err)
-			}
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		if has {
+func (f *forecast) take(p *plan.Plan, seen *foreseen) {
+	f.projects = seen.missing
+	for _, i := range p.Images {
+		if seen.there[i.Target] {
 			f.there++
 		} else {
 			f.toSend.Images = append(f.toSend.Images, i)
 		}
-		return nil
-	})
+	}
 }
 
 func (f *forecast) lines(s report.Summary, host string) []string {

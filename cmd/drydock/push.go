@@ -1,29 +1,39 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/dirlayout"
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
+	"github.com/seed-5b48bd9d/drydock/pkg/push"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
+	"github.com/seed-5b48bd9d/drydock/pkg/source"
+	"github.com/seed-5b48bd9d/drydock/pkg/storage"
 )
 
 type pushOptions struct {
 	moveFlags
+	unpack string
 }
 
 func newPushCommand(a *app) *cobra.Command {
 	var opts pushOptions
 	cmd := &cobra.Command{
 		Use:   "push LAYOUTS DEST",
-		Short: "Push layouts to a registry",
-		Long: `Push sends the layouts that convert made to Harbor or any other registry. Each blob
-travels once; an image that is there under the same digest is skipped. Harbor
-projects that are missing are created first.` + exitStatus,
+		Short: "Push layouts, or a bundle of them, to a registry",
+		Long: `Push sends the layouts that convert made, or a bundle, to Harbor or any other
+registry. Each blob travels once; an image that is there under the same digest is
+skipped. Harbor projects that are missing are created first. LAYOUTS is a directory,
+a bundle, the first part of one, or - for a bundle on standard input; the whole of
+a bundle is checked before anything is sent.` + exitStatus,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runPush(cmd.Context(), a, args[0], args[1], opts)
@@ -31,17 +41,18 @@ projects that are missing are created first.` + exitStatus,
 	}
 	opts.moveFlags.register(cmd.Flags(), false)
 	opts.registerDryRun(cmd.Flags())
+	registerUnpack(cmd.Flags(), &opts.unpack)
 	return cmd
 }
 
-func runPush(ctx context.Context, a *app, dir, dest string, opts pushOptions) error {
-	r, err := a.prepare(dest, &opts.moveFlags)
+func runPush(ctx context.Context, a *app, location, dest string, opts pushOptions) (err error) {
+	r, err := a.prepare(location, dest, &opts.moveFlags)
 	if err != nil {
 		return err
 	}
 	r.rules.Untagged = true // whatever has a layout was chosen when it was made
 	f := forecast{create: opts.createProject}
-	v := verb{name: "push", findings: true, source: dir, target: dest, images: opts.dryRun, targets: true}
+	v := verb{name: "push", findings: true, source: location, target: dest, images: opts.dryRun, targets: true}
 	v.closing = func(s report.Summary) []string { return closePush(s, r.to.Host) }
 	if opts.dryRun {
 		v.closing = func(s report.Summary) []string { return f.lines(s, r.to.Host) }
@@ -50,10 +61,15 @@ func runPush(ctx context.Context, a *app, dir, dest string, opts pushOptions) er
 	if err != nil {
 		return err
 	}
-	defer s.end()
-	x, err := dirlayout.Scan(ctx, dir)
+	c := &conversion{session: s, dir: unpackDir(opts.unpack, location), hash: true}
+	defer func() { err = errors.Join(err, c.close(ctx)) }()
+	src, x, err := c.read(ctx, location, &opts.sourceFlags, &opts.selectFlags, opts.dryRun)
 	if err != nil {
 		return err
+	}
+	defer src.Close()
+	if !holdsLayouts(src) {
+		return report.WithHint(usageError{fmt.Errorf("%s is a registry's storage and no layouts", location)}, "drydock migrate SOURCE DEST moves it")
 	}
 	if opts.dryRun {
 		return s.plan(ctx, x, r, &f)
@@ -62,24 +78,73 @@ func runPush(ctx context.Context, a *app, dir, dest string, opts pushOptions) er
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(t.writable(), s.tellRefused(p, t.host())); err != nil {
+	if err := s.tellRefused(p, t.host()); err != nil {
 		return err
 	}
-	reasons, err := t.prepare(ctx, p, &opts.targetFlags)
-	if err != nil {
-		return err
-	}
-	err = s.each(ctx, p, "push", opts.jobs, func(ctx context.Context, i plan.Image) error {
-		o, refused := t.refusedProject(i, reasons)
-		if !refused {
-			o = t.pushOne(ctx, dirlayout.Locate(dir, i), i)
-		}
-		return s.outcome(ctx, o)
-	})
+	err = s.pushAll(ctx, t, p, src, x, r)
 	if err != nil && ctx.Err() == nil {
 		return err
 	}
+	c.finished = err == nil
 	return s.close(ctx, p.Whole())
+}
+
+// pushAll pushes the images of a plan from where their layouts lie.
+func (s *session) pushAll(ctx context.Context, t *target, p *plan.Plan, src source.Source, x *storage.Index, r *request) error {
+	seen, err := s.foresee(ctx, t, p, r.target, r.jobs)
+	if err != nil {
+		return err
+	}
+	b := &base{index: x, to: r.rules.Target}
+	if differential(x, p) {
+		if err := s.checkBase(ctx, t, p, b, r.jobs); err != nil {
+			return err
+		}
+	}
+	if err := s.prepare(ctx, t, p, seen, r.target); err != nil {
+		return err
+	}
+	return s.each(ctx, p, "push", r.jobs, func(ctx context.Context, i plan.Image) error {
+		if seen.there[i.Target] {
+			return s.outcome(ctx, t.outcome(i, report.Skipped))
+		}
+		o, settled := seen.keptBack(t, i, r.target.force)
+		if !settled {
+			o, settled = b.settles(t, i)
+		}
+		if !settled {
+			o = t.pushFrom(ctx, src, x, i, seen)
+		}
+		return s.outcome(ctx, o)
+	})
+}
+
+// pushFrom pushes an image from its layout, in a directory or in an archive.
+func (t *target) pushFrom(ctx context.Context, src source.Source, x *storage.Index, i plan.Image, seen *foreseen) report.Outcome {
+	if dir := dirlayout.Local(src, dirlayout.Locate(src, i)); dir != "" {
+		if _, ok := src.(source.Dir); ok {
+			return t.pushOne(ctx, dir, i, seen)
+		}
+	}
+	o, err := t.registry.Push(ctx, push.Stored(src, x.Path, i), i)
+	return seen.after(i, o, err)
+}
+
+func holdsLayouts(src source.Source) bool {
+	holder, ok := src.(source.LayoutsFS)
+	return ok && holder.HoldsLayouts()
+}
+
+func registerUnpack(flags *pflag.FlagSet, dir *string) {
+	flags.StringVar(dir, "unpack", "", "the `directory` that a compressed or piped archive is unpacked in for the time of the run (default: beside it; here for a pipe)")
+}
+
+// unpackDir is where an archive is unpacked that leaves no layouts behind.
+func unpackDir(chosen, beside string) string {
+	if info, err := os.Stat(beside); chosen == "" && err == nil && info.Mode().IsRegular() {
+		return filepath.Dir(beside)
+	}
+	return cmp.Or(chosen, ".")
 }
 
 func closePush(s report.Summary, host string) []string {

@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,7 +15,9 @@ type app struct {
 	getenv   func(string) string
 	in       io.Reader
 	out, err io.Writer
-	started  bool // the command line was understood
+	started  bool     // the command line was understood
+	asked    []string // flags that say what is meant, as they were given
+	session  *session // of the command; nil before it has one
 	log      *slog.Logger
 }
 
@@ -40,12 +43,16 @@ same digests. The storage directory itself is never written to.
   drydock check    SOURCE               is it whole, and what is wrong with it
   drydock plan     SOURCE DEST          what would be done
   drydock convert  SOURCE LAYOUTS       hard-link every image into LAYOUTS
-  drydock push     LAYOUTS DEST         push the layouts
+  drydock push     LAYOUTS DEST         push the layouts, or a bundle
   drydock migrate  SOURCE DEST          all of it: scan, plan, convert, push, verify
   drydock verify   SOURCE DEST          every digest against the target's
+  drydock bundle   SOURCE FILE          an archive of layouts, for an air gap
+  drydock serve    SOURCE               a read-only registry over it
+  drydock extract  SOURCE IMAGE OUT     one image, for one client
 
 SOURCE is a registry's root directory, often /var/lib/registry, or any of docker,
-docker/registry and docker/registry/v2 below it.
+docker/registry and docker/registry/v2 below it; or a tar of one, plain, compressed
+or in parts; or - for one on standard input. Layouts and bundles are taken too.
 DEST is HOST[:PORT][/PREFIX]; http:// before it means plain HTTP.` + exitStatus,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -54,22 +61,35 @@ DEST is HOST[:PORT][/PREFIX]; http:// before it means plain HTTP.` + exitStatus,
 	}
 	logLevel := root.PersistentFlags().String("log-level", "warn", "debug, info, warn or error; the log goes to stderr")
 	root.SetGlobalNormalizationFunc(skopeoSpelling)
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		var level slog.Level
 		if err := level.UnmarshalText([]byte(*logLevel)); err != nil {
 			return usageError{err}
 		}
 		a.started = true
+		cmd.Flags().Visit(func(f *pflag.Flag) {
+			if slices.Contains(tellingFlags, f.Name) {
+				a.asked = append(a.asked, "--"+f.Name+"="+f.Value.String())
+			}
+		})
 		a.log = slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level}))
 		return nil
 	}
 	for _, verb := range []func(*app) *cobra.Command{
 		newListCommand, newCheckCommand, newPlanCommand, newConvertCommand,
-		newPushCommand, newMigrateCommand, newVerifyCommand, newVersionCommand,
+		newPushCommand, newMigrateCommand, newVerifyCommand, newBundleCommand, newServeCommand, newExtractCommand, newVersionCommand,
 	} {
 		root.AddCommand(verb(a))
 	}
+	addProfileFlags(root)
 	return root
+}
+
+// tellingFlags are those that a report repeats: what was asked for, and nothing
+// about accounts and machines.
+var tellingFlags = []string{
+	"include", "exclude", "latest", "since", "untagged", "no-referrers", "incomplete",
+	"read-data", "recover", "project", "rewrite", "force", "deep", "extra", "public", "link",
 }
 
 // skopeoSpelling accepts skopeo's names of the flags about a destination.

@@ -49,6 +49,7 @@ func TestScript(t *testing.T) {
 //	                     holds that it was (not) asked so since the last reset
 //	harbor reset         forgets the requests so far
 //	harbor quota PROJECT BYTES, harbor immutable PROJECT, harbor readonly,
+//	harbor proxy NAME, harbor user NAME PASSWORD, harbor restrict, harbor unhealthy PART WHY,
 //	harbor project NAME, harbor robot NAME PASSWORD PROJECT, harbor refuse PATH-PART
 //	harbor slow DURATION has it wait before each answer
 //	harbor wait METHOD PATH-PART
@@ -109,6 +110,14 @@ func steerHarbor(ts *testscript.TestScript, h *harbortest.Server, neg bool, verb
 		h.SetReadOnly(true)
 	case verb == "project" && len(args) == 1:
 		h.CreateProject(args[0], harbortest.Project{})
+	case verb == "proxy" && len(args) == 1:
+		h.CreateProject(args[0], harbortest.Project{ProxyCache: true})
+	case verb == "user" && len(args) == 2:
+		h.AddUser(args[0], args[1])
+	case verb == "restrict" && len(args) == 0:
+		h.SetProjectCreationRestriction("adminonly")
+	case verb == "unhealthy" && len(args) == 2:
+		h.SetUnhealthy(args[0], args[1])
 	case verb == "immutable" && len(args) == 1:
 		h.SetImmutable(args[0], true)
 	case verb == "quota" && len(args) == 2:

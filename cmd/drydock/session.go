@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"time"
@@ -18,8 +20,11 @@ import (
 type session struct {
 	*report.Tee
 	bars   *bars
-	mapped bool // images have targets in a registry
-	behind int  // manifests that stay behind, since nobody asked for them
+	in     io.Reader        // standard input, which may be a source
+	notes  io.Writer        // what a person is told beforehand; nil for nobody
+	mapped bool             // images have targets in a registry
+	found  []report.Finding // beside those of the plan
+	behind int              // manifests that stay behind, since nobody asked for them
 
 	finished, interrupted bool // the run came to its end, or was ended
 	closed                bool // everything is told
@@ -37,16 +42,20 @@ type verb struct {
 	findings             bool // its findings and its summary are data
 	notes                bool // even those that are only notes
 	closing              func(report.Summary) []string
+	out                  io.Writer // for words, where standard output is for something else; nil: as usual
 }
 
 func (a *app) newSession(v verb, f *runFlags) (*session, error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	s := &session{started: time.Now(), mapped: v.targets}
+	s := &session{started: time.Now(), mapped: v.targets, in: a.in}
 	s.bars = newBars(a.err, !f.noProgress && !f.quiet)
+	if !f.quiet {
+		s.notes = s.bars.above(a.err)
+	}
 	text := report.TextOptions{
-		Out: s.bars.above(a.out), Err: s.bars.above(a.err),
+		Out: s.bars.above(cmp.Or(v.out, a.out)), Err: s.bars.above(a.err),
 		Images: v.images, Targets: v.targets, FindingsAreData: v.findings, Notes: v.notes,
 		Quiet: f.quiet,
 	}
@@ -64,16 +73,16 @@ func (a *app) newSession(v verb, f *runFlags) (*session, error) {
 	handlers := []report.Handler{s.bars}
 	switch f.output {
 	case "json":
-		handlers = append(handlers, report.NewJSON(a.out))
+		handlers = append(handlers, report.NewJSON(cmp.Or(v.out, a.out)))
 	case "names": // on standard output nothing else; what went wrong is still said
 		text.Out, text.Images, text.Quiet = text.Err, false, true
-		handlers = append(handlers, report.NewNames(a.out), report.NewText(text))
+		handlers = append(handlers, report.NewNames(cmp.Or(v.out, a.out)), report.NewText(text))
 	default:
 		handlers = append(handlers, report.NewText(text))
 	}
 	if f.report != "" {
 		file, err := report.NewFile(f.report, report.Run{
-			Verb: v.name, Source: v.source, Target: v.target, Started: s.started.UTC(), Version: version(),
+			Verb: v.name, Asked: a.asked, Source: v.source, Target: v.target, Started: s.started.UTC(), Version: version(),
 		})
 		if errors.Is(err, report.ErrUnknownForm) {
 			err = usageError{err}
@@ -84,11 +93,16 @@ func (a *app) newSession(v verb, f *runFlags) (*session, error) {
 		handlers = append(handlers, file)
 	}
 	s.Tee = report.NewTee(handlers...)
+	a.session = s
 	return s, nil
 }
 
 // tellPlan tells every image of a plan and every finding.
 func (s *session) tellPlan(p *plan.Plan) error {
+	if len(s.found) > 0 {
+		p.Findings = append(slices.Clone(p.Findings), s.found...)
+		report.SortFindings(p.Findings)
+	}
 	var images []report.Image
 	for _, i := range p.Images {
 		images = append(images, s.describe(i, nil))
@@ -111,6 +125,8 @@ func (s *session) tellPlan(p *plan.Plan) error {
 		}
 	}
 	s.summary.Images = len(p.Images) + len(p.LeftOut)
+	s.summary.UniqueBytes, _ = p.Bytes()
+	s.summary.Unasked = p.Untagged
 	s.summary.Findings = len(p.Findings)
 	s.behind = p.Untagged
 	return nil
@@ -158,7 +174,7 @@ func (s *session) count(o report.Outcome) error {
 func (s *session) close(ctx context.Context, whole bool) error {
 	s.summary.Seconds = time.Since(s.started).Round(time.Millisecond).Seconds()
 	s.finished, s.interrupted = true, ctx.Err() != nil
-	if err := s.end(); err != nil {
+	if err := s.end(ctx.Err()); err != nil {
 		return err
 	}
 	switch {
@@ -171,12 +187,19 @@ func (s *session) close(ctx context.Context, whole bool) error {
 }
 
 // end tells what is left to tell, once: findings, and the summary so far. A run
-// that fails ends with it too, so that nothing found is lost.
-func (s *session) end() error {
-	if s.closed {
+// that fails ends with it too, so that nothing found is lost; why says what kept
+// it from its end.
+func (s *session) end(why error) error {
+	if s == nil || s.closed {
 		return nil
 	}
 	s.closed = true
+	switch {
+	case errors.Is(why, context.Canceled):
+		s.summary.Error = "interrupted"
+	case why != nil && !errors.Is(why, errLeftOut):
+		s.summary.Error = why.Error()
+	}
 	s.bars.stop()
 	if err := s.Close(s.summary); err != nil {
 		return fmt.Errorf("writing output: %w", err)
@@ -189,7 +212,7 @@ func (s *session) describe(i plan.Image, leftOut *plan.LeftOut) report.Image {
 	r := report.Image{
 		Repository: i.Source.Repository, Tag: i.Source.Tag, Digest: i.Source.Digest.String(),
 		MediaType: i.Manifest.MediaType, ArtifactType: i.ArtifactType, Platforms: i.Platforms,
-		Size: i.Size, Complete: leftOut == nil || !leftOut.Incomplete(), Updated: i.Updated,
+		Size: i.Size, Complete: leftOut == nil || !leftOut.Incomplete(), Updated: inSeconds(i.Updated),
 		Subject: i.Subject.String(), Recovered: i.Recovered,
 	}
 	if s.mapped {
@@ -205,6 +228,14 @@ func (s *session) describe(i plan.Image, leftOut *plan.LeftOut) report.Image {
 		}
 	}
 	return r
+}
+
+// inSeconds leaves out what an archive does not keep of a time.
+func inSeconds(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.UTC().Truncate(time.Second)
 }
 
 func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }

@@ -14,35 +14,10 @@ import (
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 	"github.com/seed-5b48bd9d/drydock/pkg/push"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
-	"github.com/seed-5b48bd9d/drydock/pkg/source"
 	"github.com/seed-5b48bd9d/drydock/pkg/storage"
 )
 
 // The stages of a migration, in their order. Each command is a row of them.
-
-// scan opens a source and reads it into an index. The caller closes the source.
-func (s *session) scan(ctx context.Context, location string, thorough bool, f *sourceFlags, sel *selectFlags) (source.Source, *storage.Index, error) {
-	opts, err := f.options(sel)
-	if err != nil {
-		return nil, nil, err
-	}
-	opts.Thorough = thorough
-	src, err := source.Open(ctx, location)
-	if err != nil {
-		return nil, nil, err
-	}
-	opts.Progress = s.Progress
-	x, err := storage.Scan(ctx, src, &opts)
-	s.bars.clear()
-	if err == nil && x.Empty() {
-		err = report.WithHint(fmt.Errorf("scanning %s: no repository in it", location),
-			"is it the right directory? a registry that was never pushed to has none either")
-	}
-	if err != nil {
-		return nil, nil, errors.Join(err, src.Close())
-	}
-	return src, x, nil
-}
 
 // makePlan applies the rules. Where they say to stop at incomplete images, it
 // tells which ones these are.
@@ -82,7 +57,26 @@ func (s *session) planFor(ctx context.Context, x *storage.Index, r *request) (*t
 	if err != nil {
 		return nil, nil, err
 	}
+	s.tellUnused(x, r, p)
 	return t, p, errors.Join(s.tellPlan(p), nothingChosen(p))
+}
+
+// tellUnused says which lines of the files about projects apply to nothing: most
+// likely they are misspelt.
+func (s *session) tellUnused(x *storage.Index, r *request, p *plan.Plan) {
+	names := func(yield func(string) bool) {
+		for repository := range x.Repositories() {
+			if !yield(repository.Name) {
+				return
+			}
+		}
+	}
+	for _, w := range plan.UnusedRewrites(r.rules.Target.Rewrites, names) {
+		s.note("no repository of the source is mapped by %s=%s", w.From, w.To)
+	}
+	for _, pattern := range r.target.settings.Unused(p.Projects()) {
+		s.note("no project of the plan fits %s in %s", pattern, r.target.settingsFile)
+	}
 }
 
 // target is a registry that is pushed to, and its Harbor, if it is one.
@@ -111,15 +105,6 @@ func dial(ctx context.Context, to plan.Destination, opts *push.Options) (*target
 	return &target{registry: registry, harbor: h}, nil
 }
 
-// writable refuses a target that takes nothing from anybody.
-func (t *target) writable() error {
-	if t.harbor == nil || !t.harbor.ReadOnly {
-		return nil
-	}
-	return report.WithHint(fmt.Errorf("Harbor at %s is in read-only mode", t.host()),
-		"an administrator ends it under Configuration, System Settings")
-}
-
 func (t *target) host() string { return t.registry.URL().Host }
 
 // missingProjects gives the plan's projects that the target does not have.
@@ -131,27 +116,26 @@ func (t *target) missingProjects(ctx context.Context, p *plan.Plan) ([]string, e
 }
 
 // prepare creates the projects that are missing, and tells the registry what to
-// expect. It gives the reasons why images of a project cannot be pushed, by the
-// project's name.
-func (t *target) prepare(ctx context.Context, p *plan.Plan, f *targetFlags) (map[string]error, error) {
-	missing, err := t.missingProjects(ctx, p)
-	if err != nil {
-		return nil, err
-	}
-	refused := map[string]error{}
-	switch {
-	case len(missing) > 0 && f.createProject:
-		refused = t.harbor.Create(ctx, missing, f.public)
-	default:
-		for _, name := range missing {
-			refused[name] = report.WithHint(fmt.Errorf("the project %s does not exist", name),
-				"create it in Harbor first, or leave out --create-projects=false")
+// expect.
+func (s *session) prepare(ctx context.Context, t *target, p *plan.Plan, seen *foreseen, f *targetFlags) error {
+	if t.harbor != nil && f.createProject {
+		missing := slices.DeleteFunc(slices.Clone(seen.missing), func(name string) bool { return seen.refused[name] != nil && !f.force })
+		failed, notes := t.harbor.CreateProjects(ctx, missing, f.settings)
+		for name, err := range failed {
+			seen.refused[name] = err
+		}
+		for _, n := range notes {
+			if err := s.Finding(problemFinding(n)); err != nil {
+				return err
+			}
+			s.summary.Findings++
 		}
 	}
 	t.registry.Expect(slices.DeleteFunc(slices.Clone(p.Images), func(i plan.Image) bool {
-		return refused[project(i)] != nil
+		_, kept := seen.keptBack(t, i, f.force)
+		return kept
 	}))
-	return refused, ctx.Err()
+	return ctx.Err()
 }
 
 // project is an image's project in Harbor: the first component of its target.
@@ -199,14 +183,6 @@ func (s *session) each(ctx context.Context, p *plan.Plan, stage string, jobs int
 	return ctx.Err()
 }
 
-// refusedProject is the outcome of an image whose project cannot be had.
-func (t *target) refusedProject(i plan.Image, reasons map[string]error) (report.Outcome, bool) {
-	if err := reasons[project(i)]; err != nil {
-		return t.failed(i, err), true
-	}
-	return report.Outcome{}, false
-}
-
 func (t *target) failed(i plan.Image, err error) report.Outcome {
 	o := t.outcome(i, report.Failed)
 	o.Error = withAdvice(err)
@@ -228,13 +204,13 @@ func (t *target) outcome(i plan.Image, status report.Status) report.Outcome {
 }
 
 // pushOne pushes an image from its layout.
-func (t *target) pushOne(ctx context.Context, dir string, i plan.Image) report.Outcome {
+func (t *target) pushOne(ctx context.Context, dir string, i plan.Image, seen *foreseen) report.Outcome {
 	layout, err := push.Layout(dir)
 	if err != nil {
 		return t.failed(i, err)
 	}
-	o, _ := t.registry.Push(ctx, layout, i) // the outcome says it all
-	return o
+	o, err := t.registry.Push(ctx, layout, i)
+	return seen.after(i, o, err)
 }
 
 // verifyOne turns the outcome of an image that the target does not have, after

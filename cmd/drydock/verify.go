@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +13,7 @@ import (
 
 type verifyOptions struct {
 	moveFlags
+	deep, extra bool
 }
 
 func newVerifyCommand(a *app) *cobra.Command {
@@ -20,28 +22,32 @@ func newVerifyCommand(a *app) *cobra.Command {
 		Use:   "verify SOURCE DEST",
 		Short: "Compare every planned digest with the target's",
 		Long: `Verify asks the target for every tag and every manifest of the plan and compares
-digests. It asks by HEAD, which no retention policy counts as a pull.` + exitStatus,
+digests. It asks by HEAD, which no retention policy counts as a pull. With --deep it
+asks for every blob as well; with --extra it names the tags that the target has in
+these repositories and the source has not.` + exitStatus,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runVerify(cmd.Context(), a, args[0], args[1], opts)
 		},
 	}
 	opts.moveFlags.register(cmd.Flags(), true)
+	cmd.Flags().BoolVar(&opts.deep, "deep", false, "also ask for each blob")
+	cmd.Flags().BoolVar(&opts.extra, "extra", false, "also name tags that the target has and the source has not")
 	return cmd
 }
 
 func runVerify(ctx context.Context, a *app, location, dest string, opts verifyOptions) error {
-	r, err := a.prepare(dest, &opts.moveFlags)
+	r, err := a.prepare(location, dest, &opts.moveFlags)
 	if err != nil {
 		return err
 	}
+	r.options.ReadOnly = true
 	v := verb{name: "verify", findings: true, source: location, target: dest, targets: true, closing: closeVerify}
 	s, err := a.newSession(v, &opts.runFlags)
 	if err != nil {
 		return err
 	}
-	defer s.end()
-	src, x, err := s.scan(ctx, location, false, &opts.sourceFlags, &opts.selectFlags)
+	src, x, err := s.scan(ctx, reading{location: location}, &opts.sourceFlags, &opts.selectFlags)
 	if err != nil {
 		return err
 	}
@@ -57,17 +63,23 @@ func runVerify(ctx context.Context, a *app, location, dest string, opts verifyOp
 	if err != nil {
 		return err
 	}
-	reasons := map[string]error{}
-	for _, name := range missing {
-		reasons[name] = fmt.Errorf("the project %s does not exist in the target", name)
-	}
 	err = s.each(ctx, p, "verify", opts.jobs, func(ctx context.Context, i plan.Image) error {
-		o, refused := t.refusedProject(i, reasons)
-		if !refused {
-			o = t.verifyOne(ctx, i, t.outcome(i, report.Done))
+		if slices.Contains(missing, project(i)) {
+			o := t.failed(i, fmt.Errorf("the project %s does not exist in the target", project(i)))
+			o.Cause = "project " + project(i)
+			return s.outcome(ctx, o)
+		}
+		o := t.verifyOne(ctx, i, t.outcome(i, report.Done))
+		if o.Status == report.Done && opts.deep {
+			if err := t.registry.VerifyBlobs(ctx, i); err != nil {
+				o = t.failed(i, err)
+			}
 		}
 		return s.outcome(ctx, o)
 	})
+	if err == nil && opts.extra {
+		err = s.findExtra(ctx, t, x, p, r, missing)
+	}
 	if err != nil && ctx.Err() == nil {
 		return err
 	}
