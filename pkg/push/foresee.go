@@ -2,6 +2,8 @@ package push
 
 import (
 	"context"
+	"errors"
+	"io"
 	"maps"
 	"slices"
 
@@ -51,11 +53,15 @@ func (l *tagLists) has(ctx context.Context, repository, tag string) (bool, error
 func (e *StatusError) StopsProject() bool { return e.overQuota() || e.readOnly() }
 
 // Tags gives the tags of a repository of the target, sorted; none where it is
-// not there.
+// not there. A list that is cut off is asked for again.
 func (r *Registry) Tags(ctx context.Context, repository string) ([]string, error) {
-	tags, err := r.listTags(ctx, repository)
-	if err != nil {
-		return nil, err
+	for tries := 0; ; tries++ {
+		tags, err := r.listTags(ctx, repository)
+		switch {
+		case err == nil:
+			return slices.Sorted(maps.Keys(tags)), nil
+		case tries >= r.opts.RetryTimes || ctx.Err() != nil || !errors.Is(err, io.ErrUnexpectedEOF):
+			return nil, err
+		}
 	}
-	return slices.Sorted(maps.Keys(tags)), nil
 }
