@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -138,7 +139,7 @@ func (s *scanner) readBlob(d digest.Digest, most int64) ([]byte, *Problem) {
 		return fail(code, err.Error())
 	}
 	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, most+1))
+	content, err := readSized(io.LimitReader(f, most+1), b.size)
 	switch {
 	case err != nil:
 		return fail(report.Unreadable, err.Error())
@@ -149,6 +150,14 @@ func (s *scanner) readBlob(d digest.Digest, most int64) ([]byte, *Problem) {
 	}
 	s.markHashed(d)
 	return content, nil
+}
+
+// readSized reads to the end what should have this many bytes, with as few
+// reads as that takes.
+func readSized(r io.Reader, size int64) ([]byte, error) {
+	buf := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	_, err := buf.ReadFrom(r)
+	return buf.Bytes(), err
 }
 
 func (s *scanner) markHashed(d digest.Digest) {
@@ -213,7 +222,8 @@ func (s *scanner) loadConfig(d digest.Digest) *ocispec.Platform {
 	if config.OS == "" && config.Architecture == "" {
 		return nil
 	}
-	return &config.Platform
+	platform := config.Platform // and not the rest of the config with it
+	return &platform
 }
 
 func (s *scanner) findNotJSON(d digest.Digest, detail string) {
