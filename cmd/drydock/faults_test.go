@@ -75,7 +75,7 @@ func TestFaults(t *testing.T) {
 			t.Parallel()
 			for n, kind := range requestKinds {
 				switch {
-				case testing.Short() && (n+len(fault))%3 != 0:
+				case !thorough() && (n+len(fault))%3 != 0:
 					continue
 				case kind == "base" && isPage(fault):
 					continue // whoever answers so at first is no registry

@@ -31,11 +31,7 @@ func TestKilledMigrate(t *testing.T) {
 
 	to, layouts := startHarbor(t), t.TempDir()
 	settle := requestsSettle(to.harbor)
-	times := killings
-	if testing.Short() {
-		times = 8
-	}
-	for range times {
+	for range killings() {
 		runKilled(t, to, rand.N(took)+time.Millisecond, args(layouts, to.url))
 		settle()
 	}

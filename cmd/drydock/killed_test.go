@@ -11,8 +11,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// thorough tells whether DRYDOCK_THOROUGH asks for all that takes minutes: twenty
+// kills of each run, and every failure at every kind of request.
+func thorough() bool { return os.Getenv("DRYDOCK_THOROUGH") != "" }
+
 // killings is how often each run is killed, at a random moment each time.
-const killings = 20
+func killings() int {
+	if thorough() {
+		return 20
+	}
+	return 6
+}
 
 // TestKilled kills runs without a warning, and holds that the next one completes
 // and leaves what an undisturbed one leaves.
@@ -38,7 +47,7 @@ func TestKilled(t *testing.T) {
 			whole := t.TempDir()
 			took := runKilled(t, nil, 0, tt.args(whole))
 			want := contents(t, whole)
-			for range killings {
+			for range killings() {
 				dir := t.TempDir()
 				runKilled(t, nil, rand.N(took)+time.Millisecond, tt.args(dir))
 				runKilled(t, nil, 0, tt.args(dir))
@@ -60,7 +69,7 @@ func testKilledPush(t *testing.T, root string) {
 	runKilled(t, nil, 0, []string{"bundle", root, bundle, "--untagged"})
 	to := startHarbor(t)
 	took := runKilled(t, startHarbor(t), 0, pushArgs(bundle, "http://"+startHarbor(t).url[len("http://"):]))
-	for range killings {
+	for range killings() {
 		runKilled(t, to, rand.N(took)+time.Millisecond, pushArgs(bundle, to.url))
 	}
 	runKilled(t, to, 0, pushArgs(bundle, to.url))

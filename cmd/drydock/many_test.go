@@ -21,10 +21,7 @@ var slowFaults = []harbortest.Fault{harbortest.TooManyForASec, harbortest.TooMan
 // fifty: all are done, and no blob is sent more often than its failures explain.
 // DRYDOCK_IMAGES says how many; ten thousand take some minutes.
 func TestManyWithFailures(t *testing.T) {
-	count := 500
-	if testing.Short() {
-		count = 200
-	}
+	count := 200
 	if n, err := strconv.Atoi(os.Getenv("DRYDOCK_IMAGES")); err == nil {
 		count = n
 	}
