@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -86,6 +87,9 @@ func TestArchives(t *testing.T) {
 			}
 			if diff := cmp.Diff(want, contents(t, to)); diff != "" {
 				t.Errorf("layouts, -directory +archive:\n%s", diff)
+			}
+			if !thorough() && !slices.Contains([]string{"plain.tar", "backup.tar.gz", "backup.tar.001"}, form.name) {
+				return // the layouts are the same, and it is they that are pushed
 			}
 			migrateArchive(t, tree, "migrate", archive, "--layouts", filepath.Join(t.TempDir(), "l"), "--untagged")
 		})
