@@ -2,7 +2,6 @@ package dirlayout
 
 import (
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/opencontainers/go-digest"
@@ -16,7 +15,7 @@ import (
 func (l *Layouts) Unpacked() string { return l.unpacked }
 
 // RemoveUnpacked takes that directory away. The layouts keep their links.
-func (l *Layouts) RemoveUnpacked() error { return os.RemoveAll(l.unpacked) }
+func (l *Layouts) RemoveUnpacked() error { return source.RemoveUnpacked(l.unpacked) }
 
 // OfferLayouts puts the blobs of the layouts that are there already where the
 // archive is unpacked to, so that they are not written a second time. Where that

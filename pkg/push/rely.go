@@ -16,21 +16,14 @@ func (r *Registry) RelyOn(ctx context.Context, repository string, d digest.Diges
 	if r.blobs.knows(repository, d) {
 		return nil
 	}
-	resp, err := r.send(ctx, &request{
-		method:    http.MethodHead,
-		path:      "/v2/" + repository + "/blobs/" + d.String(),
-		scopes:    r.pushScopes(repository, ""),
-		accept404: true,
-	})
+	size, err := r.blobSize(ctx, repository, d)
 	var status *StatusError
 	switch {
 	case errors.As(err, &status) && (status.Status == http.StatusUnauthorized || status.Status == http.StatusForbidden):
 		return ErrNotFound // Harbor's answer where the project is not there
 	case err != nil:
 		return fmt.Errorf("asking for blob %s in %s: %w", d, repository, err)
-	}
-	drain(resp)
-	if resp.StatusCode == http.StatusNotFound {
+	case size == missing:
 		return ErrNotFound
 	}
 	r.blobs.know(repository, []digest.Digest{d})
