@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"pkg/storage":   {"pkg/source", "pkg/report"},
 	"pkg/plan":      {"pkg/storage", "pkg/report"},
 	"pkg/dirlayout": {"pkg/plan", "pkg/storage", "pkg/source", "pkg/report"},
+	"pkg/bundle":    {"pkg/dirlayout", "pkg/plan", "pkg/storage", "pkg/source", "pkg/report"},
 	"pkg/push":      {"pkg/plan", "pkg/storage", "pkg/report"},
 	"pkg/harbor":    {"pkg/report"},
 	"pkg/serve":     {"pkg/plan", "pkg/storage", "pkg/source", "pkg/report"},

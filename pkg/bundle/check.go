@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/seed-5b48bd9d/drydock/pkg/dirlayout"
 	"github.com/seed-5b48bd9d/drydock/pkg/storage"
 )
 
@@ -43,7 +44,7 @@ func checkBlob(b Blob) error {
 		return err
 	}
 	dir, name := cutLast(b.Path, "/")
-	if !isLayout(dir) || !slices.Contains(fileNames(b.Digest, ""), name) {
+	if !isLayout(dir) || !slices.Contains(dirlayout.FileNames(b.Digest, ""), name) {
 		return fmt.Errorf("blob %s: %q is no path of its", b.Digest, clip(b.Path))
 	}
 	return nil

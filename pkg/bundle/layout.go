@@ -6,14 +6,8 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/seed-5b48bd9d/drydock/pkg/dirlayout"
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
-)
-
-// The two versions of a layout. The second knows digests of other algorithms, by
-// names with the algorithm in front.
-const (
-	version1_1 = "Directory Transport Version: 1.1\n"
-	version1_2 = "Directory Transport Version: 1.2\n"
 )
 
 // layout is the directory of one image, as package dirlayout makes it.
@@ -40,14 +34,14 @@ func (l layout) files() iter.Seq[file] {
 			if m.Digest == l.image.Manifest.Digest {
 				continue
 			}
-			for _, name := range fileNames(m.Digest, ".manifest.json") {
+			for _, name := range dirlayout.FileNames(m.Digest, ".manifest.json") {
 				if !yield(file{name: name, digest: m.Digest}) {
 					return
 				}
 			}
 		}
 		for _, b := range l.image.Blobs {
-			for _, name := range fileNames(b.Digest, "") {
+			for _, name := range dirlayout.FileNames(b.Digest, "") {
 				if !yield(file{name: name, digest: b.Digest, blob: true}) {
 					return
 				}
@@ -60,10 +54,10 @@ func (l layout) files() iter.Seq[file] {
 func (l layout) version() string {
 	for f := range l.files() {
 		if f.name != "manifest.json" && f.digest.Algorithm() != digest.Canonical {
-			return version1_2
+			return dirlayout.Version1_2
 		}
 	}
-	return version1_1
+	return dirlayout.Version1_1
 }
 
 // time is what the layout's directory has: when the tag was last pushed.
@@ -72,14 +66,4 @@ func (l layout) time() time.Time {
 		return t
 	}
 	return time.Unix(0, 0)
-}
-
-// fileNames are the names that readers look for: the digest's hex and, for
-// algorithms other than sha256, also with the algorithm in front.
-func fileNames(d digest.Digest, suffix string) []string {
-	names := []string{d.Encoded() + suffix}
-	if d.Algorithm() != digest.Canonical {
-		names = append(names, d.Algorithm().String()+"-"+d.Encoded()+suffix)
-	}
-	return names
 }

@@ -11,10 +11,10 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/seed-5b48bd9d/drydock/pkg/dirlayout"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 )
 
@@ -113,7 +113,7 @@ type parts struct {
 }
 
 func openParts(path string) (*parts, error) {
-	f, err := openFile(path)
+	f, err := dirlayout.OpenFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +133,7 @@ func nextVolume(path string) string {
 func (p *parts) Read(b []byte) (int, error) {
 	n, err := p.file.Read(b)
 	for n == 0 && err == io.EOF && p.next != "" {
-		f, openErr := openFile(p.next)
+		f, openErr := dirlayout.OpenFile(p.next)
 		if errors.Is(openErr, fs.ErrNotExist) {
 			p.next = ""
 			break
@@ -149,20 +149,3 @@ func (p *parts) Read(b []byte) (int, error) {
 }
 
 func (p *parts) Close() error { return p.file.Close() }
-
-// openFile opens a regular file. Opening a FIFO could block for ever.
-func openFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = &fs.PathError{Op: "open", Path: path, Err: errNotRegular}
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}

@@ -18,7 +18,7 @@ var errNotRegular = errors.New("not a regular file")
 
 // readFile reads a regular file of so many bytes at most.
 func readFile(path string, most int64) ([]byte, error) {
-	f, err := openFile(path)
+	f, err := OpenFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,8 @@ func readAll(r io.Reader, name string, most int64) ([]byte, error) {
 	return content, err
 }
 
-func openFile(path string) (*os.File, error) {
+// OpenFile opens a regular file. Opening a FIFO could block for ever.
+func OpenFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err

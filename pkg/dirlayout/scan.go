@@ -208,7 +208,7 @@ func (r *reader) manifest(dir, repository string, d digest.Digest, content []byt
 
 // child reads a manifest that another names.
 func (r *reader) child(dir string, d digest.Digest) (content []byte, file string, err error) {
-	for _, name := range fileNames(d, ".manifest.json") {
+	for _, name := range FileNames(d, ".manifest.json") {
 		file = path.Join(dir, name)
 		content, err = readIn(r.fsys, file, maxManifest)
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -220,7 +220,7 @@ func (r *reader) child(dir string, d digest.Digest) (content []byte, file string
 
 // blob adds a blob by its size. Whether that is right is settled when all are known.
 func (r *reader) blob(dir string, b ocispec.Descriptor) {
-	for _, name := range fileNames(b.Digest, "") {
+	for _, name := range FileNames(b.Digest, "") {
 		file := path.Join(dir, name)
 		info, err := r.fsys.Stat(file)
 		switch {

@@ -15,11 +15,11 @@ import (
 	"github.com/seed-5b48bd9d/drydock/pkg/storage"
 )
 
-// The two versions of the form. The second knows digests of other algorithms,
-// by names with the algorithm in front.
+// The contents of the file version, of which there are two. The second version
+// knows digests of other algorithms, by names with the algorithm in front.
 const (
-	version1_1 = "Directory Transport Version: 1.1\n"
-	version1_2 = "Directory Transport Version: 1.2\n"
+	Version1_1 = "Directory Transport Version: 1.1\n"
+	Version1_2 = "Directory Transport Version: 1.2\n"
 )
 
 // writer builds one layout beside its final name.
@@ -35,7 +35,7 @@ func (l *Layouts) create(final string) (*writer, error) {
 	if err := os.Mkdir(tmp, 0o755); err != nil {
 		return nil, err
 	}
-	return &writer{layouts: l, tmp: tmp, final: final, version: version1_1}, nil
+	return &writer{layouts: l, tmp: tmp, final: final, version: Version1_1}, nil
 }
 
 // fill puts every file of an image into the layout.
@@ -103,14 +103,16 @@ func (w *writer) link(ctx context.Context, d digest.Digest, size int64, name str
 // names are the file names a reader may look for: the digest's hex and, for
 // algorithms other than sha256, also with the algorithm in front.
 func (w *writer) names(d digest.Digest, suffix string) []string {
-	names := fileNames(d, suffix)
+	names := FileNames(d, suffix)
 	if len(names) > 1 {
-		w.version = version1_2
+		w.version = Version1_2
 	}
 	return names
 }
 
-func fileNames(d digest.Digest, suffix string) []string {
+// FileNames are the names that readers look for a digest's file under: its hex
+// and, for algorithms other than sha256, also with the algorithm in front.
+func FileNames(d digest.Digest, suffix string) []string {
 	names := []string{d.Encoded() + suffix}
 	if d.Algorithm() != digest.Canonical {
 		names = append(names, d.Algorithm().String()+"-"+d.Encoded()+suffix)
@@ -160,12 +162,12 @@ func (l *Layouts) existing(final string, i plan.Image) (bool, error) {
 		return false, nil
 	}
 	for _, m := range i.Manifests {
-		if m.Digest != i.Manifest.Digest && !hasFiles(final, fileNames(m.Digest, ".manifest.json"), m.Size) {
+		if m.Digest != i.Manifest.Digest && !hasFiles(final, FileNames(m.Digest, ".manifest.json"), m.Size) {
 			return false, nil
 		}
 	}
 	for _, b := range i.Blobs {
-		if !hasFiles(final, fileNames(b.Digest, ""), b.Size) {
+		if !hasFiles(final, FileNames(b.Digest, ""), b.Size) {
 			return false, nil
 		}
 	}
@@ -177,7 +179,7 @@ func (l *Layouts) existing(final string, i plan.Image) (bool, error) {
 
 func hasVersion(dir string) bool {
 	content, err := readFile(filepath.Join(dir, "version"), 1<<10)
-	return err == nil && (string(content) == version1_1 || string(content) == version1_2)
+	return err == nil && (string(content) == Version1_1 || string(content) == Version1_2)
 }
 
 // hasFiles tells whether all names are regular files of a size in bytes.
