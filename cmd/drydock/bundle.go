@@ -144,11 +144,10 @@ func (w *bundling) write(ctx context.Context, s *session, src source.Source, std
 		return false, err
 	}
 	for _, f := range w.result.Findings {
-		if err := s.Finding(f); err != nil {
+		if err := s.find(f); err != nil {
 			return false, err
 		}
 	}
-	s.summary.Findings += len(w.result.Findings)
 	for _, o := range w.result.Outcomes {
 		if err := s.count(o); err != nil {
 			return false, err

@@ -37,25 +37,18 @@ func (c *conversion) read(ctx context.Context, location string, f *sourceFlags, 
 	c.location = location
 	r := reading{location: location, hash: c.hash}
 	if !dryRun {
-		var err error
-		if r.unpack, err = c.begin(location); err != nil {
-			return nil, nil, err
-		}
+		r.unpack = c.begin
 	}
 	return c.session.scan(ctx, r, f, sel)
 }
 
-// begin gives the directory to unpack the source to, or "" where it need not be.
-func (c *conversion) begin(location string) (unpack string, err error) {
-	form, err := source.Probe(location)
-	if err != nil || !form.Stream {
-		return "", err
-	}
+// begin gives the directory to unpack the source to.
+func (c *conversion) begin(form source.Form) (unpack string, err error) {
 	if c.method == dirlayout.Symlink {
 		return "", usageError{errors.New("--link=symlink: the files of an archive that is unpacked do not stay")}
 	}
 	if c.dir == "" {
-		c.dir = besideArchive(location)
+		c.dir = besideArchive(c.location)
 	}
 	c.look()
 	if c.layouts, err = dirlayout.Prepare(c.dir); err != nil {
@@ -63,7 +56,7 @@ func (c *conversion) begin(location string) (unpack string, err error) {
 	}
 	c.layouts.OfferLayouts()
 	unpack = c.layouts.Unpacked()
-	return unpack, c.session.room("unpacking "+location, form, c.dir, unpack)
+	return unpack, c.session.room("unpacking "+c.location, form, c.dir, unpack)
 }
 
 // use takes the source as it was read, and sees that what is planned has room.

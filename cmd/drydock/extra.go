@@ -43,10 +43,9 @@ func (s *session) findExtra(ctx context.Context, t *target, x *storage.Index, p 
 			}
 			f := report.TargetExtra.New("")
 			f.Repository, f.Tag = name, tag
-			if err := s.Finding(f); err != nil {
+			if err := s.find(f); err != nil {
 				return err
 			}
-			s.summary.Findings++
 		}
 	}
 	return nil

@@ -52,10 +52,9 @@ func (s *session) foresee(ctx context.Context, t *target, p *plan.Plan, f *targe
 	}
 	seen.refused, seen.held = r.Refused(), seen.heldBack(p, r)
 	for _, problem := range r.Problems {
-		if err := s.Finding(problemFinding(problem)); err != nil {
+		if err := s.find(problemFinding(problem)); err != nil {
 			return nil, err
 		}
-		s.summary.Findings++
 		seen.doubtful = seen.doubtful || problem.Severity != harbor.Note
 	}
 	if err := s.Flush(); err != nil {
@@ -155,9 +154,7 @@ func (f *foreseen) keptBack(t *target, i plan.Image, force bool) (report.Outcome
 		err = f.refused[project(i)]
 	}
 	if err != nil {
-		o := t.failed(i, err)
-		o.Cause = "project " + project(i)
-		return o, true
+		return t.failedProject(i, err), true
 	}
 	if force {
 		return report.Outcome{}, false
@@ -198,9 +195,6 @@ func problemFinding(p harbor.Problem) report.Finding {
 
 // stopped is the error of a run that nothing can come of.
 func stopped(r *harbor.Report, force bool) error {
-	if !r.Stopped() {
-		return nil
-	}
 	var why []string
 	hint := ""
 	for _, p := range r.Problems {

@@ -18,9 +18,17 @@ import (
 // reading is how a command reads its source.
 type reading struct {
 	location string
-	thorough bool   // look at what no image needs, too
-	hash     bool   // every blob, whatever the flags say
-	unpack   string // where an archive goes that can only be read once; empty: nowhere
+	thorough bool                                      // look at what no image needs, too
+	hash     bool                                      // every blob, whatever the flags say
+	unpack   func(source.Form) (dir string, err error) // where an archive goes that can only be read once; nil: nowhere
+}
+
+// unpackTo gives the directory to unpack a source to, or "" where it need not be.
+func (r *reading) unpackTo(form source.Form) (dir string, err error) {
+	if !form.Stream || r.unpack == nil {
+		return "", nil
+	}
+	return r.unpack(form)
 }
 
 // scan opens a source and reads it into an index. The caller closes the source.
@@ -30,12 +38,23 @@ func (s *session) scan(ctx context.Context, r reading, f *sourceFlags, sel *sele
 		return nil, nil, err
 	}
 	opts.Thorough, opts.Progress = r.thorough, s.Progress
+	form, err := s.probe(r.location)
+	if err != nil {
+		return nil, nil, err
+	}
+	unpack, err := r.unpackTo(form)
+	if err != nil {
+		return nil, nil, err
+	}
 	if r.hash {
-		if r.hash, err = s.checkParts(ctx, r.location); err != nil {
+		if r.hash, err = s.checkParts(ctx, form); err != nil {
 			return nil, nil, err
 		}
 	}
-	src, err := s.open(ctx, r)
+	if form.Stream && unpack == "" {
+		s.note("%s is read from front to end, once; nothing of it is unpacked", describeArchive(r.location, form))
+	}
+	src, err := source.Open(ctx, r.location, &source.Options{Stdin: s.in, Unpack: unpack, Progress: s.Progress})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -51,28 +70,20 @@ func (s *session) scan(ctx context.Context, r reading, f *sourceFlags, sel *sele
 	return src, x, nil
 }
 
-// open opens the source, and says what reading it costs where that is much.
-func (s *session) open(ctx context.Context, r reading) (source.Source, error) {
-	if f, ok := s.in.(*os.File); ok && r.location == "-" && term.IsTerminal(int(f.Fd())) {
-		return nil, report.WithHint(usageError{errors.New("standard input is a terminal and no archive")},
+// probe tells what a source is, before anything of it is read.
+func (s *session) probe(location string) (source.Form, error) {
+	if f, ok := s.in.(*os.File); ok && location == "-" && term.IsTerminal(int(f.Fd())) {
+		return source.Form{}, report.WithHint(usageError{errors.New("standard input is a terminal and no archive")},
 			"pipe one in: ssh HOST tar c /var/lib/registry | drydock … -")
 	}
-	form, err := source.Probe(r.location)
-	if err != nil {
-		return nil, err
-	}
-	if form.Stream && r.unpack == "" {
-		s.note("%s is read from front to end, once; nothing of it is unpacked", describeArchive(r.location, form))
-	}
-	return source.Open(ctx, r.location, &source.Options{Stdin: s.in, Unpack: r.unpack, Progress: s.Progress})
+	return source.Probe(location)
 }
 
 // checkParts holds the parts of a bundle against their checksums, and tells
 // whether its blobs still have to be hashed.
-func (s *session) checkParts(ctx context.Context, location string) (hash bool, err error) {
-	form, err := source.Probe(location)
-	if err != nil || len(form.Parts) == 0 || (len(form.Parts) == 1 && !strings.HasSuffix(form.Parts[0], "1")) {
-		return true, err // of a bundle in one piece, the blobs are hashed side by side
+func (s *session) checkParts(ctx context.Context, form source.Form) (hash bool, err error) {
+	if len(form.Parts) == 0 || (len(form.Parts) == 1 && !strings.HasSuffix(form.Parts[0], "1")) {
+		return true, nil // of a bundle in one piece, the blobs are hashed side by side
 	}
 	found, all, err := bundle.CheckParts(ctx, form.Parts, s.Progress)
 	s.found = append(s.found, found...)

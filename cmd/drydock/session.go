@@ -24,7 +24,6 @@ type session struct {
 	notes  io.Writer        // what a person is told beforehand; nil for nobody
 	mapped bool             // images have targets in a registry
 	found  []report.Finding // beside those of the plan
-	behind int              // manifests that stay behind, since nobody asked for them
 
 	finished, interrupted bool // the run came to its end, or was ended
 	closed                bool // everything is told
@@ -128,16 +127,21 @@ func (s *session) tellPlan(p *plan.Plan) error {
 	s.summary.UniqueBytes, _ = p.Bytes()
 	s.summary.Unasked = p.Untagged
 	s.summary.Findings = len(p.Findings)
-	s.behind = p.Untagged
 	return nil
+}
+
+// find tells a finding that is not the plan's.
+func (s *session) find(f report.Finding) error {
+	s.summary.Findings++
+	return s.Finding(f)
 }
 
 // unasked says what is in the source and was not asked for.
 func (s *session) unasked() []string {
-	if s.behind == 0 {
+	if s.summary.Unasked == 0 {
 		return nil
 	}
-	return []string{plural(s.behind, "manifest", "manifests") + " without a tag: not asked for; --untagged takes them along"}
+	return []string{plural(s.summary.Unasked, "manifest", "manifests") + " without a tag: not asked for; --untagged takes them along"}
 }
 
 // tellRefused tells the outcome of images that their target cannot take.

@@ -125,10 +125,9 @@ func (s *session) prepare(ctx context.Context, t *target, p *plan.Plan, seen *fo
 			seen.refused[name] = err
 		}
 		for _, n := range notes {
-			if err := s.Finding(problemFinding(n)); err != nil {
+			if err := s.find(problemFinding(n)); err != nil {
 				return err
 			}
-			s.summary.Findings++
 		}
 	}
 	t.registry.Expect(slices.DeleteFunc(slices.Clone(p.Images), func(i plan.Image) bool {
@@ -186,6 +185,13 @@ func (s *session) each(ctx context.Context, p *plan.Plan, stage string, jobs int
 func (t *target) failed(i plan.Image, err error) report.Outcome {
 	o := t.outcome(i, report.Failed)
 	o.Error = withAdvice(err)
+	return o
+}
+
+// failedProject is failed for what concerns all images of a project alike.
+func (t *target) failedProject(i plan.Image, err error) report.Outcome {
+	o := t.failed(i, err)
+	o.Cause = "project " + project(i)
 	return o
 }
 

@@ -65,9 +65,7 @@ func runVerify(ctx context.Context, a *app, location, dest string, opts verifyOp
 	}
 	err = s.each(ctx, p, "verify", opts.jobs, func(ctx context.Context, i plan.Image) error {
 		if slices.Contains(missing, project(i)) {
-			o := t.failed(i, fmt.Errorf("the project %s does not exist in the target", project(i)))
-			o.Cause = "project " + project(i)
-			return s.outcome(ctx, o)
+			return s.outcome(ctx, t.failedProject(i, fmt.Errorf("the project %s does not exist in the target", project(i))))
 		}
 		o := t.verifyOne(ctx, i, t.outcome(i, report.Done))
 		if o.Status == report.Done && opts.deep {
