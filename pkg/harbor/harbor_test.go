@@ -193,7 +193,7 @@ func TestCreateRace(t *testing.T) {
 	if n := failed.Load(); n > 0 {
 		t.Errorf("%d of 16 failed", n)
 	}
-	failures := h.Create(t.Context(), []string{"one", "Two", "three"}, false)
+	failures, _ := h.CreateProjects(t.Context(), []string{"one", "Two", "three"}, nil)
 	if len(failures) != 1 || failures["Two"] == nil {
 		t.Errorf("failures %v", failures)
 	}

@@ -48,13 +48,6 @@ var ErrForbidden = errors.New("this account may not do that")
 
 const hintCreate = "create the project in Harbor first, or use an account that may create projects: an administrator, or a system robot with that right"
 
-// Create creates projects side by side, all of them private or public. It is
-// CreateProjects for those who have no settings.
-func (h *Harbor) Create(ctx context.Context, names []string, public bool) map[string]error {
-	failed, _ := h.CreateProjects(ctx, names, &Settings{Public: public})
-	return failed
-}
-
 // CreateProjects creates projects side by side, as the settings say; without
 // settings, private. It tries all of them, and gives the errors of those that
 // failed, by name, and notes on those that are not as the settings say.
