@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 )
@@ -181,14 +182,16 @@ func (d Dir) ReadDir(name string) ([]fs.DirEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := os.Stat(path)
+	return readDir(path)
+}
+
+// ReadSmall implements SmallFS.
+func (d Dir) ReadSmall(name string, buf []byte, most int64) (content []byte, modified time.Time, ok bool) {
+	path, err := d.path("open", name)
 	if err != nil {
-		return nil, err
+		return buf, time.Time{}, false
 	}
-	if !info.IsDir() {
-		return nil, &fs.PathError{Op: "readdir", Path: path, Err: syscall.ENOTDIR}
-	}
-	return os.ReadDir(path)
+	return readSmall(path, buf, most)
 }
 
 // Stat describes what a name leads to, links followed.
@@ -213,5 +216,8 @@ func (d Dir) path(op, name string) (string, error) {
 	if !fs.ValidPath(name) {
 		return "", &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
-	return filepath.Join(d.root, filepath.FromSlash(name)), nil
+	if name == "." {
+		return d.root, nil
+	}
+	return d.root + string(filepath.Separator) + filepath.FromSlash(name), nil // there is nothing to clean in it
 }

@@ -3,6 +3,8 @@ package source
 import (
 	"encoding/hex"
 	"strings"
+
+	"github.com/opencontainers/go-digest"
 )
 
 // junk is what uploads leave over; it is in a directory of this name.
@@ -82,6 +84,23 @@ func statedSum(path []string) (sum [32]byte, ok bool) {
 	}
 	_, err := hex.Decode(sum[:], []byte(name))
 	return sum, err == nil
+}
+
+// statedDigest is the digest that a file's name says it has, by whatever algorithm.
+func statedDigest(path []string) (digest.Digest, bool) {
+	name := path[len(path)-1]
+	if len(path) >= 4 && name == "data" {
+		d := digest.NewDigestFromEncoded(digest.Algorithm(path[len(path)-4]), path[len(path)-2])
+		return d, d.Validate() == nil
+	}
+	name = strings.TrimPrefix(strings.TrimSuffix(name, ".manifest.json"), "sha512-")
+	switch {
+	case isHex(name, 64):
+		return digest.NewDigestFromEncoded(digest.SHA256, name), true
+	case isHex(name, 128):
+		return digest.NewDigestFromEncoded(digest.SHA512, name), true
+	}
+	return "", false
 }
 
 // statesSHA512 tells whether a file's name says that it has a sha512.

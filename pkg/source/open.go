@@ -170,7 +170,7 @@ func reading(location string, err error) error {
 
 // readStream reads a tar that comes by once.
 func readStream(ctx context.Context, location string, r io.Reader, in *input, opts *Options) (_ Source, err error) {
-	store, err := newStore(opts.Unpack)
+	store, err := newStore(opts.Unpack, opts.Keep)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -28,6 +29,15 @@ type LocalFS interface {
 	// LocalPath is the path of a file of the source, which may or may not be
 	// there, and false where it has none.
 	LocalPath(name string) (string, bool)
+}
+
+// SmallFS is a Source that reads small files with fewer steps than it takes to
+// open one: most files of a registry's storage hold a digest and nothing else.
+type SmallFS interface {
+	// ReadSmall appends a regular file's bytes to buf, up to one more than most, so
+	// that a larger file can be told, and says when it was last written. It is false
+	// for anything else, and where anything goes wrong: Open says what it is.
+	ReadSmall(name string, buf []byte, most int64) (content []byte, modified time.Time, ok bool)
 }
 
 // HomeFS is a Source that can also tell what lies in the registry's root
@@ -74,6 +84,11 @@ type Options struct {
 	// nothing is unpacked: of such an archive only what says what is in it can
 	// be opened, and of all else the size and the digests are known.
 	Unpack string
+	// Keep says of which files of such an archive the bytes are wanted, by the
+	// digest that a file's name says it has; nil: of all. The others are neither
+	// unpacked nor hashed, so that of a large archive one image can be had. What
+	// says what is in the archive is kept as ever.
+	Keep func(digest.Digest) bool
 	// Progress is told how far the reading of an archive has come.
 	Progress func(report.Progress)
 }

@@ -33,11 +33,12 @@ type store struct {
 	looked int64       // at when room was last looked for
 	first  [small]byte // of the present file
 	fan    *fan
-	unpack *unpacker // nil: nothing is unpacked
+	unpack *unpacker                // nil: nothing is unpacked
+	wanted func(digest.Digest) bool // nil: everything is
 }
 
-func newStore(unpack string) (_ *store, err error) {
-	s := &store{fan: newFan()}
+func newStore(unpack string, wanted func(digest.Digest) bool) (_ *store, err error) {
+	s := &store{fan: newFan(), wanted: wanted}
 	if unpack != "" {
 		if s.unpack, err = newUnpacker(unpack); err != nil {
 			return nil, errors.Join(err, s.Close())
@@ -112,14 +113,30 @@ func (s *store) takeFile(ctx context.Context, path []string, size int64, from io
 	rest := io.MultiReader(bytes.NewReader(first), from)
 	switch {
 	case s.unpack != nil && (size > small || ownFile(path)):
+		if !s.wants(path) {
+			n.size = int64(read) + pass(from)
+			return nil
+		}
 		return s.unpackFile(ctx, path, size, rest, n)
 	case size <= small:
 		return s.keepSmall(first, n)
 	case looksLikeJSON(first) && (size <= maxJSON || (size <= maxInventory && isInventory(path[len(path)-1]))):
 		return s.keep(rest, n)
+	case !s.wants(path):
+		n.size = int64(read) + pass(from)
+		return nil
 	default:
 		return s.hash(rest, n)
 	}
+}
+
+// wants tells whether a file's bytes are of use, as far as its name says it.
+func (s *store) wants(path []string) bool {
+	if s.wanted == nil {
+		return true
+	}
+	d, ok := statedDigest(path)
+	return !ok || s.wanted(d)
 }
 
 // pass lets a file pass, and gives the number of its bytes. What ends it is for
