@@ -75,9 +75,9 @@ func checkManifest(m *storage.Manifest) error {
 	if m.Size > maxManifest || m.MediaType == "" {
 		return fmt.Errorf("manifest %s has the type %q and %d bytes", m.Digest, clip(m.MediaType), m.Size)
 	}
-	parts := slices.Concat([]ocispec.Descriptor{m.Descriptor}, m.Manifests, m.Blobs)
+	parts := slices.Concat([]*ocispec.Descriptor{&m.Descriptor}, m.Manifests, m.Blobs)
 	if m.Subject != nil {
-		parts = append(parts, *m.Subject)
+		parts = append(parts, m.Subject)
 	}
 	for _, d := range parts {
 		size := d.Size
@@ -95,7 +95,7 @@ func checkManifest(m *storage.Manifest) error {
 }
 
 // texts adds up what a descriptor holds beside its digest and its size, bytes.
-func texts(d ocispec.Descriptor) int {
+func texts(d *ocispec.Descriptor) int {
 	n := len(d.MediaType) + len(d.ArtifactType)
 	lists := [][]string{d.URLs}
 	if p := d.Platform; p != nil {

@@ -211,22 +211,21 @@ func decodeManifest(encoded manifestJSON) *storage.Manifest {
 		m.Descriptor.ArtifactType = ""
 	}
 	if encoded.Subject != nil {
-		subject := decodeDescriptor(*encoded.Subject)
-		m.Subject = &subject
+		m.Subject = decodeDescriptor(*encoded.Subject)
 	}
 	return m
 }
 
-func decodeDescriptors(list []descriptorJSON) []ocispec.Descriptor {
-	var decoded []ocispec.Descriptor
+func decodeDescriptors(list []descriptorJSON) []*ocispec.Descriptor {
+	var decoded []*ocispec.Descriptor
 	for _, d := range list {
 		decoded = append(decoded, decodeDescriptor(d))
 	}
 	return decoded
 }
 
-func decodeDescriptor(d descriptorJSON) ocispec.Descriptor {
-	return ocispec.Descriptor{
+func decodeDescriptor(d descriptorJSON) *ocispec.Descriptor {
+	return &ocispec.Descriptor{
 		Digest: d.Digest, MediaType: d.MediaType, Size: d.Size,
 		ArtifactType: d.ArtifactType, URLs: d.URLs, Platform: (*ocispec.Platform)(d.Platform),
 	}

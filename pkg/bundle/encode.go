@@ -52,13 +52,13 @@ func encodeManifest(m *storage.Manifest) manifestJSON {
 		ArtifactTypeImplied: m.ArtifactType != m.Descriptor.ArtifactType,
 	}
 	if m.Subject != nil {
-		subject := encodeDescriptor(*m.Subject)
+		subject := encodeDescriptor(m.Subject)
 		encoded.Subject = &subject
 	}
 	return encoded
 }
 
-func encodeDescriptors(list []ocispec.Descriptor) []descriptorJSON {
+func encodeDescriptors(list []*ocispec.Descriptor) []descriptorJSON {
 	encoded := make([]descriptorJSON, 0, len(list))
 	for _, d := range list {
 		encoded = append(encoded, encodeDescriptor(d))
@@ -66,7 +66,7 @@ func encodeDescriptors(list []ocispec.Descriptor) []descriptorJSON {
 	return encoded
 }
 
-func encodeDescriptor(d ocispec.Descriptor) descriptorJSON {
+func encodeDescriptor(d *ocispec.Descriptor) descriptorJSON {
 	return descriptorJSON{
 		Digest: d.Digest, MediaType: d.MediaType, Size: d.Size,
 		ArtifactType: d.ArtifactType, URLs: d.URLs, Platform: (*platformJSON)(d.Platform),

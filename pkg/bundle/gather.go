@@ -112,19 +112,19 @@ func (g *gathering) fit(l layout, leftOut bool) ([]*storage.Manifest, error) {
 var errAway = report.WithHint(errors.New("the source does not have all of it: it is a bundle, which left out what its base has"),
 	"give the registry's storage, or build on the same base with --since-bundle")
 
-func (g *gathering) isAway(d ocispec.Descriptor) bool {
+func (g *gathering) isAway(d *ocispec.Descriptor) bool {
 	_, away := g.x.Away(d.Digest)
 	return away
 }
 
 // baseBlob finds a blob that the base has.
-func (g *gathering) baseBlob(d ocispec.Descriptor) (Blob, bool) {
+func (g *gathering) baseBlob(d *ocispec.Descriptor) (Blob, bool) {
 	base, ok := g.since.Blob(d.Digest)
 	base.Repository = g.homes[d.Digest]
 	return base, ok && base.Size == d.Size && base.LeftOut()
 }
 
-func (g *gathering) manifest(i *plan.Image, d ocispec.Descriptor) (*storage.Manifest, error) {
+func (g *gathering) manifest(i *plan.Image, d *ocispec.Descriptor) (*storage.Manifest, error) {
 	m := g.x.Manifest(d.Digest)
 	if content := trimmed(i, d.Digest); content != nil {
 		var err error
@@ -146,7 +146,7 @@ func trimmed(i *plan.Image, d digest.Digest) []byte {
 }
 
 // isInBase files a blob, and tells whether it is one that the base has.
-func (g *gathering) isInBase(d ocispec.Descriptor) bool {
+func (g *gathering) isInBase(d *ocispec.Descriptor) bool {
 	blob, known := g.blobs[d.Digest]
 	if !known {
 		if blob, known = g.baseBlob(d); !known {
@@ -158,7 +158,7 @@ func (g *gathering) isInBase(d ocispec.Descriptor) bool {
 }
 
 // carry makes sure that the archive has the bytes of a digest.
-func (g *gathering) carry(i *plan.Image, d ocispec.Descriptor) *content {
+func (g *gathering) carry(i *plan.Image, d *ocispec.Descriptor) *content {
 	if c := g.b.contents[d.Digest]; c != nil {
 		return c
 	}
@@ -172,9 +172,10 @@ func (g *gathering) carry(i *plan.Image, d ocispec.Descriptor) *content {
 
 // carryManifest is carry for manifests: the digest of one of docker's first
 // schema may be that of what was signed, and not of its bytes.
-func (g *gathering) carryManifest(i *plan.Image, d ocispec.Descriptor, m *storage.Manifest) {
-	d.Size = m.Size // which is that of its bytes, whoever says what
-	c := g.carry(i, d)
+func (g *gathering) carryManifest(i *plan.Image, d *ocispec.Descriptor, m *storage.Manifest) {
+	sized := *d
+	sized.Size = m.Size // which is that of its bytes, whoever says what
+	c := g.carry(i, &sized)
 	c.manifest = true
 	if storage.IsSchema1(m.MediaType) && c.bytes == nil {
 		c.sum = ""
@@ -183,7 +184,7 @@ func (g *gathering) carryManifest(i *plan.Image, d ocispec.Descriptor, m *storag
 
 // content finds the bytes of a digest. Digests of different algorithms may lead
 // to the same ones.
-func (g *gathering) content(i *plan.Image, d ocispec.Descriptor) *content {
+func (g *gathering) content(i *plan.Image, d *ocispec.Descriptor) *content {
 	c := &content{digests: []digest.Digest{d.Digest}, size: d.Size}
 	if c.bytes = trimmed(i, d.Digest); c.bytes != nil {
 		c.size, c.sum = int64(len(c.bytes)), digest.FromBytes(c.bytes).Encoded()

@@ -13,7 +13,10 @@ import (
 // about the tree, and adds what became of images that are not carried as they
 // were.
 func (p *Plan) gatherFindings(x *storage.Index, rules *Rules) {
-	a := newAbout(x, rules, p)
+	var a *about
+	if len(x.Findings()) > 0 {
+		a = newAbout(x, rules, p)
+	}
 	for _, f := range x.Findings() {
 		if !a.concerns(f) {
 			continue

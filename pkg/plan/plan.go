@@ -30,8 +30,8 @@ type Plan struct {
 type Image struct {
 	Source, Target Reference
 	Manifest       ocispec.Descriptor
-	Manifests      []ocispec.Descriptor // children before parents, Manifest last
-	Blobs          []ocispec.Descriptor // each once
+	Manifests      []*ocispec.Descriptor // children before parents, Manifest last; shared, as all of a Closure is
+	Blobs          []*ocispec.Descriptor // each once
 
 	ArtifactType string
 	Platforms    []string
@@ -92,7 +92,7 @@ func New(x *storage.Index, rules Rules) (*Plan, error) {
 	if err := rules.Check(); err != nil {
 		return nil, err
 	}
-	p := &Plan{}
+	p := &Plan{Images: make([]Image, 0, rules.most(x))}
 	for r := range x.Repositories() {
 		s := newSelection(x, r, &rules)
 		p.Untagged += s.unasked()

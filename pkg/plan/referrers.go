@@ -57,7 +57,7 @@ func (s *selection) addReferrers() {
 }
 
 // manifests are those that a choice holds, as far as they are there.
-func (s *selection) manifests(c choice) []ocispec.Descriptor {
+func (s *selection) manifests(c choice) []*ocispec.Descriptor {
 	d := c.tag.Digest
 	if c.tag.Problem != nil && s.rules.Recover {
 		d = c.tag.Candidate

@@ -55,6 +55,19 @@ func (r *Rules) Check() error {
 	return nil
 }
 
+// most is about how many images there will be, where everything is asked for: a
+// list that grows step by step takes more than twice its room. Else it is 0.
+func (r *Rules) most(x *storage.Index) int {
+	if len(r.Include) > 0 || r.Latest > 0 || !r.Since.IsZero() {
+		return 0
+	}
+	n := 0
+	for repository := range x.Repositories() {
+		n += len(repository.Tags)
+	}
+	return n
+}
+
 // wants tells whether an image passes the globs.
 func (r *Rules) wants(ref Reference) bool {
 	return (len(r.Include) == 0 || matchAny(r.Include, ref)) && !matchAny(r.Exclude, ref)

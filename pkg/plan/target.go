@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -102,7 +103,7 @@ func (p *Plan) mapTargets(t *Target) {
 	for n := range p.LeftOut {
 		p.LeftOut[n].Target.Repository = t.Repository(p.LeftOut[n].Source.Repository)
 	}
-	var kept []Image
+	kept := p.Images[:0]
 	for _, i := range p.Images {
 		i.Target.Repository = t.Repository(i.Source.Repository)
 		if why := t.refuses(i.Target.Repository); why != "" {
@@ -111,7 +112,7 @@ func (p *Plan) mapTargets(t *Target) {
 		}
 		kept = append(kept, i)
 	}
-	p.Images = kept
+	p.keep(kept)
 	p.separate()
 }
 
@@ -120,44 +121,73 @@ func (p *Plan) refuse(i Image, code report.Code, detail string) {
 	p.LeftOut = append(p.LeftOut, LeftOut{Image: i, Code: code, Reason: detail})
 }
 
+// keep cuts the images to those that were moved to their front.
+func (p *Plan) keep(kept []Image) {
+	clear(p.Images[len(kept):])
+	p.Images = kept
+}
+
 // separate leaves out images that would overwrite one another, all of them:
-// nobody but their owner can say which is meant.
+// nobody but their owner can say which is meant. Such are in one repository of
+// the target, so that no more than one is looked at at a time.
 func (p *Plan) separate() {
+	byTarget := map[string][]int{} // by repository in lower case, the images that go there
+	for n, i := range p.Images {
+		repository := strings.ToLower(i.Target.Repository)
+		byTarget[repository] = append(byTarget[repository], n)
+	}
+	refused := map[int]string{} // by image, why
+	for _, images := range byTarget {
+		p.collide(images, refused)
+	}
+	if len(refused) == 0 {
+		return
+	}
+	kept := p.Images[:0]
+	for n, i := range p.Images {
+		if why := refused[n]; why != "" {
+			p.refuse(i, report.TargetCollision, why)
+			continue
+		}
+		kept = append(kept, i)
+	}
+	p.keep(kept)
+}
+
+// collide says which images of one repository of the target are refused, and finds
+// those whose names a target that folds case would take for one.
+func (p *Plan) collide(images []int, refused map[int]string) {
 	digests := map[string][]string{} // by target, the digests it would get
 	folded := map[string]string{}    // by target in lower case, the first of them
-	for _, i := range p.Images {
-		target := i.Target.String()
-		if d := i.Target.Digest.String(); !slices.Contains(digests[target], d) {
+	for _, n := range images {
+		target, d := p.Images[n].Target.String(), p.Images[n].Target.Digest.String()
+		if !slices.Contains(digests[target], d) {
 			digests[target] = append(digests[target], d)
 		}
 	}
-	var kept []Image
-	for _, i := range p.Images {
-		target := i.Target.String()
+	for _, n := range images {
+		target := p.Images[n].Target.String()
 		if len(digests[target]) > 1 {
-			p.refuse(i, report.TargetCollision, fmt.Sprintf("%s would get %d different images", target, len(digests[target])))
+			refused[n] = fmt.Sprintf("%s would get %d different images", target, len(digests[target]))
 			continue
 		}
 		lower := strings.ToLower(target)
 		if first, ok := folded[lower]; ok && first != target {
 			f := report.TargetCaseCollision.New(target + " and " + first)
-			f.Repository, f.Tag = i.Source.Repository, i.Source.Tag
+			f.Repository, f.Tag = p.Images[n].Source.Repository, p.Images[n].Source.Tag
 			p.Findings = append(p.Findings, f)
 		} else {
 			folded[lower] = target
 		}
-		kept = append(kept, i)
 	}
-	p.Images = kept
 }
 
 // Projects gives the leading components of all targets, sorted.
 func (p *Plan) Projects() []string {
-	var projects []string
+	projects := map[string]bool{}
 	for _, i := range p.Images {
 		project, _, _ := strings.Cut(i.Target.Repository, "/")
-		projects = append(projects, project)
+		projects[project] = true
 	}
-	slices.Sort(projects)
-	return slices.Compact(projects)
+	return slices.Sorted(maps.Keys(projects))
 }

@@ -27,7 +27,7 @@ func (s *selection) trim(i Image) *Image {
 		return nil
 	}
 	whole := &storage.Closure{}
-	s.gather(*cut, t, whole, map[digest.Digest]bool{})
+	s.gather(cut, t, whole, map[digest.Digest]bool{})
 	i.Trim, i.Manifest = t, *cut
 	i.Manifests, i.Blobs, i.Size, i.Platforms = whole.Manifests, whole.Blobs, whole.Size, whole.Platforms
 	i.Target = i.Source
@@ -51,7 +51,7 @@ func (s *selection) cut(d digest.Digest, t *Trim) *ocispec.Descriptor {
 	}
 	kept := map[digest.Digest]bool{}
 	content, err := cutManifests(m.Raw, func(child digest.Digest) *ocispec.Descriptor {
-		if slices.ContainsFunc(m.Blobs, func(b ocispec.Descriptor) bool { return b.Digest == child }) {
+		if slices.ContainsFunc(m.Blobs, func(b *ocispec.Descriptor) bool { return b.Digest == child }) {
 			return &ocispec.Descriptor{Digest: child}
 		}
 		left := s.cut(child, t)
@@ -75,7 +75,7 @@ func (s *selection) cut(d digest.Digest, t *Trim) *ocispec.Descriptor {
 // lacksBlob tells whether one of the manifest's own blobs cannot be had.
 func (s *selection) lacksBlob(m *storage.Manifest) bool {
 	problems := s.x.Closure(m.Digest).Problems
-	return slices.ContainsFunc(m.Blobs, func(b ocispec.Descriptor) bool {
+	return slices.ContainsFunc(m.Blobs, func(b *ocispec.Descriptor) bool {
 		return slices.ContainsFunc(problems, func(p storage.Problem) bool { return p.Digest == b.Digest })
 	})
 }
@@ -84,12 +84,12 @@ func (s *selection) lacksBlob(m *storage.Manifest) bool {
 // against those that were kept: JSON has ways to say things twice.
 func namesOnly(content []byte, as ocispec.Descriptor, kept map[digest.Digest]bool) bool {
 	m, err := storage.ParseManifest(content, as.Digest, as.MediaType)
-	return err == nil && !slices.ContainsFunc(m.Manifests, func(c ocispec.Descriptor) bool { return !kept[c.Digest] })
+	return err == nil && !slices.ContainsFunc(m.Manifests, func(c *ocispec.Descriptor) bool { return !kept[c.Digest] })
 }
 
 // gather collects what a cut index needs: like storage.Closure, with the new
 // indexes among the old manifests.
-func (s *selection) gather(d ocispec.Descriptor, t *Trim, c *storage.Closure, seen map[digest.Digest]bool) {
+func (s *selection) gather(d *ocispec.Descriptor, t *Trim, c *storage.Closure, seen map[digest.Digest]bool) {
 	part := s.x.Closure(d.Digest)
 	if content, ok := t.Contents[d.Digest]; ok {
 		part = &storage.Closure{}
@@ -99,14 +99,14 @@ func (s *selection) gather(d ocispec.Descriptor, t *Trim, c *storage.Closure, se
 			}
 			for _, b := range m.Blobs {
 				if size, ok := s.x.Blob(b.Digest); ok {
-					b.Size = size
+					b.Size = size // of a manifest that nobody shares
 					part.Blobs = append(part.Blobs, b)
 				}
 			}
 		}
 		part.Manifests = append(part.Manifests, d)
 	}
-	add := func(to *[]ocispec.Descriptor, from []ocispec.Descriptor) {
+	add := func(to *[]*ocispec.Descriptor, from []*ocispec.Descriptor) {
 		for _, one := range from {
 			if !seen[one.Digest] {
 				seen[one.Digest] = true

@@ -32,13 +32,13 @@ func (b *Builder) Tag(repository, name string, d digest.Digest, updated time.Tim
 		r.Tags = append(r.Tags, Tag{Name: name, Digest: d, Updated: updated})
 		return
 	}
-	r.revisions[d] = link{digest: d, updated: updated}
+	r.revisions[d] = revision{updated: updated}
 }
 
 func (b *Builder) repository(name string) *Repository {
 	r := b.repositories[name]
 	if r == nil {
-		r = &Repository{Name: name, revisions: map[digest.Digest]link{}}
+		r = &Repository{Name: name, revisions: map[digest.Digest]revision{}}
 		b.repositories[name] = r
 		b.s.repositories = append(b.s.repositories, r)
 	}
@@ -48,7 +48,7 @@ func (b *Builder) repository(name string) *Repository {
 func (b *Builder) link(repository string, d digest.Digest) {
 	r := b.repository(repository)
 	if _, there := r.revisions[d]; !there {
-		r.revisions[d] = link{digest: d}
+		r.revisions[d] = revision{}
 	}
 }
 
@@ -70,6 +70,7 @@ func (b *Builder) Manifest(repository string, d digest.Digest, content []byte, s
 		file.problem = &Problem{Digest: d, Code: report.ManifestInvalid, Detail: err.Error()}
 		return nil
 	}
+	b.s.shared.manifest(m)
 	m.Raw = content
 	file.manifest = m
 	return m
@@ -78,8 +79,8 @@ func (b *Builder) Manifest(repository string, d digest.Digest, content []byte, s
 // Blob adds a blob, or a manifest's content, of a size in bytes, that lies under
 // a path. Where it was seen before, the first place counts.
 func (b *Builder) Blob(d digest.Digest, size int64, path string) {
-	if old := b.s.blobs[d]; old == nil || old.problem != "" || old.away != "" {
-		b.s.blobs[d] = &blob{size: size, path: path}
+	if old := b.s.blobs[d]; old == nil || old.problem() != "" || old.oddity().away != "" {
+		b.s.blobs[d] = &blob{digest: d, size: size, odd: &oddity{path: path}}
 	}
 }
 
@@ -96,14 +97,14 @@ func (b *Builder) Away(repository string, m *Manifest) {
 // AwayBlob is Away for a blob of a size in bytes.
 func (b *Builder) AwayBlob(repository string, d digest.Digest, size int64) {
 	if b.s.blobs[d] == nil {
-		b.s.blobs[d] = &blob{size: size, away: repository}
+		b.s.blobs[d] = &blob{digest: d, size: size, odd: &oddity{away: repository}}
 	}
 }
 
 // Damaged adds a blob that is there and cannot be used, unless it was seen sound elsewhere.
 func (b *Builder) Damaged(d digest.Digest, code report.Code, detail string) {
 	if b.s.blobs[d] == nil {
-		b.s.blobs[d] = &blob{problem: code, detail: detail}
+		b.s.blobs[d] = bad(code, detail)
 	}
 }
 

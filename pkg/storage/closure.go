@@ -11,11 +11,11 @@ import (
 
 // Closure is everything that a manifest needs, itself included.
 type Closure struct {
-	Manifests []ocispec.Descriptor // children before parents, each once
-	Blobs     []ocispec.Descriptor // each once, in the order they are first named
-	Size      int64                // bytes of all these
-	Platforms []string             // os/architecture[/variant], in the order they are named
-	Problems  []Problem            // empty: the image is whole
+	Manifests []*ocispec.Descriptor // children before parents, each once; shared, and not to be changed
+	Blobs     []*ocispec.Descriptor // each once, in the order they are first named; shared as well
+	Size      int64                 // bytes of all these
+	Platforms []string              // os/architecture[/variant], in the order they are named; shared as well
+	Problems  []Problem             // empty: the image is whole
 }
 
 // Whole tells whether everything is there, as far as is known.
@@ -37,12 +37,43 @@ func (c *Closure) Missing() []digest.Digest {
 // Layers that are kept elsewhere by design, with urls and no blob, are no part
 // of it.
 func (x *Index) Closure(d digest.Digest) *Closure {
-	if d.Validate() != nil {
+	if validate(d) != nil {
 		return &Closure{Problems: []Problem{{Digest: d, Code: report.ManifestMissing, Detail: "no valid digest"}}}
 	}
+	if c := x.plain(d); c != nil {
+		return c
+	}
 	w := walk{x: x, c: &Closure{}, seen: map[digest.Digest]bool{}}
-	w.manifest(ocispec.Descriptor{Digest: d}, report.ManifestMissing)
+	w.manifest(&ocispec.Descriptor{Digest: d}, report.ManifestMissing)
 	return w.c
+}
+
+// mostPlain is of how many blobs a manifest's list is held against itself for
+// such as come twice: one with more takes the way with a map.
+const mostPlain = 64
+
+// plain is the closure of a manifest that names no other and has all its blobs,
+// each once and as large as is stated: it shares the manifest's own lists, since
+// of such are most of a tree's images. It is nil for any other.
+func (x *Index) plain(d digest.Digest) *Closure {
+	file := x.manifests[d]
+	if file == nil || file.problem != nil || len(file.manifest.Manifests) > 0 || len(file.manifest.Blobs) > mostPlain {
+		return nil
+	}
+	m := file.manifest
+	c := &Closure{Manifests: []*ocispec.Descriptor{&m.Descriptor}, Blobs: slices.Clip(m.Blobs), Size: m.Size}
+	for n, b := range m.Blobs {
+		found := x.lookUp(b.Digest)
+		again := slices.ContainsFunc(m.Blobs[:n], func(o *ocispec.Descriptor) bool { return o.Digest == b.Digest })
+		if found.problem() != "" || found.size != b.Size || b.Digest == d || again {
+			return nil
+		}
+		c.Size += b.Size
+	}
+	if p := runsOn(nil, m); p != nil {
+		c.Platforms = x.platformNames(p)
+	}
+	return c
 }
 
 type walk struct {
@@ -53,7 +84,7 @@ type walk struct {
 
 // manifest files a manifest after what it names. The descriptor is its
 // parent's; where the manifest is absent, the finding is of the given code.
-func (w *walk) manifest(as ocispec.Descriptor, ifAbsent report.Code) {
+func (w *walk) manifest(as *ocispec.Descriptor, ifAbsent report.Code) {
 	if w.seen[as.Digest] {
 		return
 	}
@@ -77,48 +108,72 @@ func (w *walk) manifest(as ocispec.Descriptor, ifAbsent report.Code) {
 	for _, b := range m.Blobs {
 		w.blob(b)
 	}
-	own := m.Descriptor
-	if own.Platform == nil {
-		own.Platform = as.Platform
+	own := &m.Descriptor
+	if own.Platform == nil && as.Platform != nil {
+		stated := *own
+		stated.Platform = as.Platform
+		own = &stated
 	}
-	w.platform(as.Platform, m)
+	if p := runsOn(as.Platform, m); p != nil {
+		w.platform(p)
+	}
 	w.c.Manifests = append(w.c.Manifests, own)
 	w.c.Size += own.Size
 }
 
-func (w *walk) blob(b ocispec.Descriptor) {
+func (w *walk) blob(b *ocispec.Descriptor) {
 	if w.seen[b.Digest] {
 		return
 	}
 	w.seen[b.Digest] = true
 	found := w.x.lookUp(b.Digest)
 	switch {
-	case found.problem == absent && len(b.URLs) > 0:
+	case found.problem() == absent && len(b.URLs) > 0:
 		return
-	case found.problem == absent:
-		found.problem = report.BlobMissing
-		fallthrough
-	case found.problem != "":
-		w.c.Problems = append(w.c.Problems, Problem{Digest: b.Digest, Code: found.problem, Path: w.x.Path(b.Digest), Detail: found.detail})
+	case found.problem() == absent:
+		w.c.Problems = append(w.c.Problems, Problem{Digest: b.Digest, Code: report.BlobMissing, Path: w.x.Path(b.Digest)})
+		return
+	case found.problem() != "":
+		w.c.Problems = append(w.c.Problems, Problem{Digest: b.Digest, Code: found.problem(), Path: w.x.Path(b.Digest), Detail: found.detail()})
 		return
 	}
-	b.Size = found.size
+	if b.Size != found.size {
+		sized := *b
+		sized.Size = found.size
+		b = &sized
+	}
 	w.c.Blobs = append(w.c.Blobs, b)
 	w.c.Size += found.size
 }
 
-// platform notes what an image runs on: as its index says, else as its config.
-func (w *walk) platform(stated *ocispec.Platform, m *Manifest) {
+// runsOn is the platform of an image: as its index says, else as its config does.
+// It is nil for what does not run.
+func runsOn(stated *ocispec.Platform, m *Manifest) *ocispec.Platform {
 	if stated == nil {
 		stated = m.Platform
 	}
 	if stated == nil || IsIndex(m.MediaType) || stated.OS == "unknown" || stated.OS == "" {
-		return
+		return nil
 	}
-	name := platformName(stated)
-	if !slices.Contains(w.c.Platforms, name) {
-		w.c.Platforms = append(w.c.Platforms, name)
+	return stated
+}
+
+func (w *walk) platform(p *ocispec.Platform) {
+	names := w.x.platformNames(p)
+	switch {
+	case len(w.c.Platforms) == 0:
+		w.c.Platforms = names
+	case !slices.Contains(w.c.Platforms, names[0]):
+		w.c.Platforms = append(w.c.Platforms, names[0])
 	}
+}
+
+// platformNames is a platform's name in a list of its own, without room for more.
+func (x *Index) platformNames(p *ocispec.Platform) []string {
+	if names := x.platforms[p]; names != nil {
+		return names
+	}
+	return []string{platformName(p)}
 }
 
 func platformName(p *ocispec.Platform) string {

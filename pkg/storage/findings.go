@@ -19,7 +19,7 @@ func (s *scanner) index() *Index {
 		repositories: s.repositories,
 		manifests:    s.manifests,
 		blobs:        s.blobs,
-		lookUp:       s.blob,
+		platforms:    s.shared.platformNames(),
 	}
 	slices.SortFunc(x.repositories, func(a, b *Repository) int { return strings.Compare(a.Name, b.Name) })
 	for _, r := range x.repositories {
@@ -38,13 +38,14 @@ func (s *scanner) index() *Index {
 	}
 	report.SortFindings(s.findings)
 	x.findings = slices.Compact(s.findings)
-	s.findings, s.layerLinks = nil, nil // the index is done with them
+	s.findings, s.layerLinks, s.shared = nil, nil, nil // the index is done with them
 	return x
 }
 
 func (s *scanner) fileRevisions(r *Repository) {
+	r.Manifests = make([]*Manifest, 0, len(r.revisions))
 	for d, l := range r.revisions {
-		if l.problem == "" && s.manifests[d].manifest != nil {
+		if l.flaw == nil && s.manifests[d].manifest != nil {
 			r.Manifests = append(r.Manifests, s.manifests[d].manifest)
 		}
 	}
@@ -58,10 +59,10 @@ func (s *scanner) fileTag(r *Repository, t *Tag) {
 		return
 	}
 	l, there := r.revisions[t.Digest]
-	code := l.problem
+	code, detail := l.problem(), l.detail()
 	switch {
 	case !there || code == absent:
-		code, l.detail = report.RevisionMissing, ""
+		code, detail = report.RevisionMissing, ""
 	case code == "":
 		return
 	}
@@ -70,7 +71,7 @@ func (s *scanner) fileTag(r *Repository, t *Tag) {
 		return
 	}
 	t.Candidate = t.Digest
-	t.Problem = &Problem{Digest: t.Digest, Code: code, Path: revisionLinkPath(r.Name, t.Digest), Detail: l.detail}
+	t.Problem = &Problem{Digest: t.Digest, Code: code, Path: RevisionLinkPath(r.Name, t.Digest), Detail: detail}
 }
 
 // findInRepository names what keeps the repository's images from being whole,
@@ -137,10 +138,10 @@ func (s *scanner) findBrokenRevisions(r *Repository, children map[digest.Digest]
 	}
 	for d, l := range r.revisions {
 		switch {
-		case tagged[d] || l.problem == absent:
-		case l.problem != "":
-			f := l.problem.New(l.detail)
-			f.Repository, f.Digest, f.Path = r.Name, d.String(), revisionLinkPath(r.Name, d)
+		case tagged[d] || l.problem() == absent:
+		case l.problem() != "":
+			f := l.problem().New(l.detail())
+			f.Repository, f.Digest, f.Path = r.Name, d.String(), RevisionLinkPath(r.Name, d)
 			if children[d] && f.Code != report.Unreadable {
 				f.Level = report.Note
 			}
@@ -182,13 +183,13 @@ func (s *scanner) findUnlinked(r *Repository, tag string, d digest.Digest, c *Cl
 		}
 	}
 	for _, m := range c.Manifests {
-		if l, there := r.revisions[m.Digest]; m.Digest != d && (!there || l.problem == absent) {
-			note(m.Digest, revisionLinkPath(r.Name, m.Digest))
+		if l, there := r.revisions[m.Digest]; m.Digest != d && (!there || l.problem() == absent) {
+			note(m.Digest, RevisionLinkPath(r.Name, m.Digest))
 		}
 	}
 	for _, b := range c.Blobs {
 		if _, there := s.layerLinks[layerLink{r.Name, b.Digest}]; !there {
-			note(b.Digest, layerLinkPath(r.Name, b.Digest))
+			note(b.Digest, LayerLinkPath(r.Name, b.Digest))
 		}
 	}
 }
@@ -217,7 +218,7 @@ func (s *scanner) oddities(r *Repository, m *Manifest) []Problem {
 		note(report.IndexOfLayers, fmt.Sprintf("%d of its children", len(m.Blobs)))
 	}
 	for _, b := range m.Blobs {
-		if len(b.URLs) > 0 && s.blob(b.Digest).problem == absent {
+		if len(b.URLs) > 0 && s.lacksBlob(b.Digest) {
 			note(report.ForeignLayer, fmt.Sprintf("%s at %s", b.Digest, clip([]byte(b.URLs[0]), 200)))
 		}
 	}
@@ -230,15 +231,15 @@ func (s *scanner) oddities(r *Repository, m *Manifest) []Problem {
 // lacks tells whether a repository is known not to link a manifest.
 func (s *scanner) lacks(r *Repository, d digest.Digest) bool {
 	l, there := r.revisions[d]
-	return (!there || l.problem == absent) && !s.hidden(revisionLinkPath(r.Name, d))
+	return (!there || l.problem() == absent) && !s.hidden(RevisionLinkPath(r.Name, d))
 }
 
 // findUnused names what no image needs: links to nothing and blobs without use,
 // whose bytes it adds up.
 func (s *scanner) findUnused() (bytes int64) {
 	for l, target := range s.layerLinks {
-		if target != "" && s.blob(target).problem == absent {
-			s.findProblem(Problem{Digest: l.digest, Code: report.LayerLinkDangling, Path: layerLinkPath(l.repository, l.digest)}, l.repository, "")
+		if target != "" && s.lacksBlob(target) {
+			s.findProblem(Problem{Digest: l.digest, Code: report.LayerLinkDangling, Path: LayerLinkPath(l.repository, l.digest)}, l.repository, "")
 		}
 	}
 	if slices.ContainsFunc(s.findings, hidesManifests) {
@@ -250,7 +251,7 @@ func (s *scanner) findUnused() (bytes int64) {
 		for c := range file.names() {
 			used[c.Digest] = true
 			if b := s.blobs[c.Digest]; b != nil {
-				used[b.kept] = true
+				used[b.oddity().kept] = true
 			}
 		}
 	}

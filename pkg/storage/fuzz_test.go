@@ -93,7 +93,7 @@ func checkManifest(t *testing.T, m *Manifest, own digest.Digest, size int64) {
 	if m.Digest != own || m.Size != size || m.MediaType == "" {
 		t.Errorf("%+v", m.Descriptor)
 	}
-	for _, list := range [][]ocispec.Descriptor{m.Manifests, m.Blobs} {
+	for _, list := range [][]*ocispec.Descriptor{m.Manifests, m.Blobs} {
 		for _, c := range list {
 			checkPath(t, BlobPath(c.Digest), "blobs")
 			if c.Size < 0 && !IsSchema1(m.MediaType) {
@@ -102,7 +102,7 @@ func checkManifest(t *testing.T, m *Manifest, own digest.Digest, size int64) {
 		}
 	}
 	if m.Subject != nil {
-		checkPath(t, revisionLinkPath("library/app", m.Subject.Digest), "repositories/library/app")
+		checkPath(t, RevisionLinkPath("library/app", m.Subject.Digest), "repositories/library/app")
 	}
 }
 
@@ -178,7 +178,7 @@ func FuzzNames(f *testing.F) {
 		if !ValidTag(tag) {
 			return
 		}
-		checkPath(t, tagLinkPath(repository, tag), "repositories/"+repository)
+		checkPath(t, TagLinkPath(repository, tag), "repositories/"+repository)
 		if path.Base(tagPath(repository, tag)) != tag {
 			t.Errorf("the tag %q", tag)
 		}

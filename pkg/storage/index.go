@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 )
@@ -17,7 +18,7 @@ type Index struct {
 	repositories []*Repository // by name
 	manifests    map[digest.Digest]*manifestFile
 	blobs        map[digest.Digest]*blob
-	lookUp       func(digest.Digest) blob
+	platforms    map[*ocispec.Platform][]string // the names of those that many share
 	findings     []report.Finding
 	unreferenced int64 // bytes
 }
@@ -29,7 +30,7 @@ type Repository struct {
 	Deleted   []Tag       // tags of which only the history is left
 	Manifests []*Manifest // its revisions that are whole themselves, by digest
 
-	revisions map[digest.Digest]link
+	revisions map[digest.Digest]revision
 	referrers map[digest.Digest][]*Manifest // by subject
 }
 
@@ -80,21 +81,27 @@ func (x *Index) Repository(name string) *Repository {
 // against it.
 func (x *Index) Blob(d digest.Digest) (size int64, ok bool) {
 	b := x.lookUp(d)
-	return b.size, b.problem == ""
+	return b.size, b.problem() == ""
 }
 
 // Path is where the bytes of a blob or a manifest lie in the source: relative to
 // docker/registry/v2, or to the directory of layouts.
 func (x *Index) Path(d digest.Digest) string {
-	b := x.lookUp(d)
-	return b.pathOf(d)
+	return x.lookUp(d).pathOf(d)
 }
 
 // Away tells of a blob or a manifest that is not in the source, because it is
 // said to be where the images go to, and as part of which repository.
 func (x *Index) Away(d digest.Digest) (repository string, away bool) {
-	b := x.lookUp(d)
-	return b.away, b.away != ""
+	repository = x.lookUp(d).oddity().away
+	return repository, repository != ""
+}
+
+func (x *Index) lookUp(d digest.Digest) *blob {
+	if b := x.blobs[d]; b != nil {
+		return b
+	}
+	return &absentBlob
 }
 
 // Manifest gives a manifest that is there and whole, or nil.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"time"
 
@@ -33,24 +32,16 @@ const absent report.Code = "absent"
 
 // readLink reads a link file. It never fails: what goes wrong is the link's problem.
 func readLink(fsys fs.FS, name string) link {
-	f, err := fsys.Open(name)
+	f, err := readSmall(fsys, name, maxLink)
 	if err != nil {
-		return link{problem: openProblem(err, report.LinkNotAFile), detail: err.Error()}
+		return link{problem: readProblem(err, report.LinkNotAFile), detail: err.Error()}
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return link{problem: report.Unreadable, detail: err.Error()}
+	defer f.giveBack()
+	if !f.mode.IsRegular() {
+		return link{problem: report.LinkNotAFile, detail: "it is " + fileType(f.mode)}
 	}
-	if !info.Mode().IsRegular() {
-		return link{problem: report.LinkNotAFile, detail: "it is " + fileType(info.Mode())}
-	}
-	content, err := io.ReadAll(io.LimitReader(f, maxLink+1))
-	if err != nil {
-		return link{problem: report.Unreadable, detail: err.Error()}
-	}
-	l := parseLink(content)
-	l.updated = info.ModTime()
+	l := parseLink(f.content)
+	l.updated = f.modified
 	return l
 }
 
@@ -64,8 +55,8 @@ func parseLink(content []byte) link {
 	if len(trimmed) == 0 {
 		return link{problem: report.TagLinkEmpty, detail: emptyDetail(len(content))}
 	}
-	d, err := digest.Parse(string(trimmed))
-	if err != nil {
+	d := digest.Digest(trimmed)
+	if err := validate(d); err != nil {
 		return link{problem: report.LinkInvalid, detail: fmt.Sprintf("%q: %v", clip(trimmed, 100), err)}
 	}
 	return link{digest: d, padded: len(trimmed) != len(content)}
@@ -80,6 +71,15 @@ func emptyDetail(size int) string {
 
 func clip(b []byte, most int) []byte {
 	return b[:min(len(b), most)]
+}
+
+// readProblem is openProblem where reading may have gone wrong as well: what could
+// be opened is not absent.
+func readProblem(err error, notAFile report.Code) report.Code {
+	if opening, ok := errors.AsType[*openError](err); ok {
+		return openProblem(opening.error, notAFile)
+	}
+	return report.Unreadable
 }
 
 // openProblem tells absence from everything that is not: a file of another

@@ -10,7 +10,8 @@ import (
 )
 
 // Manifest is a parsed manifest of any type: of an image, an image index, an
-// artifact, or docker's first schema. It is shared and not to be changed.
+// artifact, or docker's first schema. It is shared and not to be changed, nor are
+// its descriptors: those of an Index that say the same are one.
 type Manifest struct {
 	// Descriptor has the type (worked out, where the content does not state
 	// it), the digest, the size in bytes and, for an image with a config that
@@ -18,8 +19,8 @@ type Manifest struct {
 	ocispec.Descriptor
 	ArtifactType string
 	Subject      *ocispec.Descriptor
-	Manifests    []ocispec.Descriptor // an image index's children
-	Blobs        []ocispec.Descriptor // config first, then layers; sizes of schema 1 are unknown, -1
+	Manifests    []*ocispec.Descriptor // an image index's children
+	Blobs        []*ocispec.Descriptor // config first, then layers; sizes of schema 1 are unknown, -1
 
 	// Stated is false where the content leaves its media type out.
 	Stated bool
@@ -74,32 +75,44 @@ func ParseManifest(content []byte, d digest.Digest, stated string) (*Manifest, e
 
 // take files the document's descriptors by what they are.
 func (m *Manifest) take(doc *document) error {
-	for _, c := range doc.Manifests {
-		if isLayerOfIndex(c.MediaType) {
-			m.Blobs = append(m.Blobs, slim(c))
+	m.Blobs = make([]*ocispec.Descriptor, 0, doc.blobs())
+	for i := range doc.Manifests {
+		if c := slim(&doc.Manifests[i]); isLayerOfIndex(c.MediaType) {
+			m.Blobs = append(m.Blobs, c)
 		} else {
-			m.Manifests = append(m.Manifests, slim(c))
+			m.Manifests = append(m.Manifests, c)
 		}
 	}
 	if doc.Config != nil {
-		m.Blobs = append(m.Blobs, slim(*doc.Config))
+		m.Blobs = append(m.Blobs, slim(doc.Config))
 	}
 	for _, list := range [][]ocispec.Descriptor{doc.Layers, doc.Blobs} {
-		for _, l := range list {
-			m.Blobs = append(m.Blobs, slim(l))
+		for i := range list {
+			m.Blobs = append(m.Blobs, slim(&list[i]))
 		}
 	}
 	for _, l := range doc.FSLayers {
-		m.Blobs = append(m.Blobs, ocispec.Descriptor{Digest: l.BlobSum, Size: -1})
+		m.Blobs = append(m.Blobs, &ocispec.Descriptor{Digest: l.BlobSum, Size: -1})
+	}
+	if len(m.Blobs) == 0 {
+		m.Blobs = nil
 	}
 	if doc.Subject != nil {
-		s := slim(*doc.Subject)
-		m.Subject = &s
+		m.Subject = slim(doc.Subject)
 	}
 	if m.ArtifactType == "" && doc.Config != nil && !IsImageConfig(doc.Config.MediaType) {
 		m.ArtifactType = doc.Config.MediaType // OCI image spec, manifest.md: the fallback
 	}
 	return m.check(doc)
+}
+
+// blobs is how many blobs the document names, as far as it is no index.
+func (doc *document) blobs() int {
+	n := len(doc.Layers) + len(doc.Blobs) + len(doc.FSLayers)
+	if doc.Config != nil {
+		n++
+	}
+	return n
 }
 
 // check refuses what names nothing or names it wrongly: a path is built from
@@ -108,9 +121,9 @@ func (m *Manifest) check(doc *document) error {
 	if m.MediaType == "" || (doc.Config == nil && doc.Layers == nil && doc.Manifests == nil && doc.Blobs == nil && doc.FSLayers == nil) {
 		return errNotAManifest
 	}
-	for _, list := range [][]ocispec.Descriptor{m.Manifests, m.Blobs} {
+	for _, list := range [][]*ocispec.Descriptor{m.Manifests, m.Blobs} {
 		for _, c := range list {
-			if err := c.Digest.Validate(); err != nil {
+			if err := validate(c.Digest); err != nil {
 				return fmt.Errorf("digest %q: %w", clip([]byte(c.Digest), 100), err)
 			}
 			if c.Size < 0 && !IsSchema1(m.MediaType) {
@@ -119,7 +132,7 @@ func (m *Manifest) check(doc *document) error {
 		}
 	}
 	if m.Subject != nil {
-		if err := m.Subject.Digest.Validate(); err != nil {
+		if err := validate(m.Subject.Digest); err != nil {
 			return fmt.Errorf("subject %q: %w", clip([]byte(m.Subject.Digest), 100), err)
 		}
 	}
@@ -132,7 +145,7 @@ func (m *Manifest) check(doc *document) error {
 func isLayerOfIndex(mediaType string) bool { return mediaType != "" && !IsManifest(mediaType) }
 
 // slim leaves out of a descriptor what nobody asks for and takes memory.
-func slim(d ocispec.Descriptor) ocispec.Descriptor {
+func slim(d *ocispec.Descriptor) *ocispec.Descriptor {
 	d.Annotations, d.Data = nil, nil
 	return d
 }

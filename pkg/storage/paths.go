@@ -17,12 +17,16 @@ package storage
 import (
 	_ "crypto/sha256" // the algorithms that digests may have
 	_ "crypto/sha512"
-	"path"
+	"path/filepath"
 	"regexp"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
 )
+
+// Root is where a registry's tree lies, below the root directory that it is
+// configured with.
+const Root = "docker/registry/v2"
 
 const (
 	blobsDir        = "blobs"
@@ -38,35 +42,57 @@ const (
 	dataFile        = "data"
 )
 
+// Tops are the directories of a tree that may lie on disks of their own: the tree
+// itself, by its path, and the two that hold everything.
+func Tops(v2 string) []string {
+	return []string{v2, filepath.Join(v2, blobsDir), filepath.Join(v2, repositoriesDir)}
+}
+
 // BlobPath is where a blob's bytes lie, relative to docker/registry/v2. The
 // digest has to be valid.
 func BlobPath(d digest.Digest) string {
-	return path.Join(blobsDir, fanOut(d), d.Encoded(), dataFile)
+	return blobsDir + "/" + fanOut(d) + "/" + d.Encoded() + "/" + dataFile
 }
 
 // fanOut is a blob's directory of the first two digits, below blobs.
 func fanOut(d digest.Digest) string {
-	return path.Join(d.Algorithm().String(), d.Encoded()[:2])
+	return d.Algorithm().String() + "/" + d.Encoded()[:2]
 }
 
 func repositoryPath(repository string) string {
-	return path.Join(repositoriesDir, repository)
+	return repositoriesDir + "/" + repository
 }
 
-func revisionLinkPath(repository string, d digest.Digest) string {
-	return path.Join(repositoryPath(repository), revisionsDir, d.Algorithm().String(), d.Encoded(), linkFile)
+// RevisionLinkPath is where the link lies that makes a manifest a repository's,
+// relative to docker/registry/v2. Here and in the functions below, names and
+// digests have to be valid.
+func RevisionLinkPath(repository string, d digest.Digest) string {
+	return repositoryPath(repository) + "/" + revisionsDir + "/" + linkBelow(d)
 }
 
-func layerLinkPath(repository string, d digest.Digest) string {
-	return path.Join(repositoryPath(repository), layersDir, d.Algorithm().String(), d.Encoded(), linkFile)
+// linkBelow is where a digest's link lies in a directory of such links.
+func linkBelow(d digest.Digest) string {
+	return d.Algorithm().String() + "/" + d.Encoded() + "/" + linkFile
+}
+
+// LayerLinkPath is where the link lies that makes a blob a repository's.
+func LayerLinkPath(repository string, d digest.Digest) string {
+	return repositoryPath(repository) + "/" + layersDir + "/" + linkBelow(d)
 }
 
 func tagPath(repository, tag string) string {
-	return path.Join(repositoryPath(repository), tagsDir, tag)
+	return repositoryPath(repository) + "/" + tagsDir + "/" + tag
 }
 
-func tagLinkPath(repository, tag string) string {
-	return path.Join(tagPath(repository, tag), currentDir, linkFile)
+// TagLinkPath is where the link lies that says what a tag names.
+func TagLinkPath(repository, tag string) string {
+	return tagPath(repository, tag) + "/" + currentDir + "/" + linkFile
+}
+
+// TagIndexLinkPath is where the link lies that says that a tag named a manifest
+// at some time, as it does now or did before.
+func TagIndexLinkPath(repository, tag string, d digest.Digest) string {
+	return tagPath(repository, tag) + "/" + indexDir + "/" + linkBelow(d)
 }
 
 // The grammars of repository and tag names are those of the OCI distribution

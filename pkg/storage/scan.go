@@ -76,6 +76,7 @@ type scanner struct {
 	findings     []report.Finding
 	blobs        map[digest.Digest]*blob
 	manifests    map[digest.Digest]*manifestFile
+	shared       *shared                     // what the manifests name, each once
 	layerLinks   map[layerLink]digest.Digest // with what each names
 	unlisted     map[string]bool             // directories of repositories that could not be read
 	filesSeen    int64
@@ -89,6 +90,7 @@ func newScanner(fsys fs.FS, opts *ScanOptions) *scanner {
 		layerLinks: map[layerLink]digest.Digest{},
 		unlisted:   map[string]bool{},
 	}
+	s.shared = newShared(s)
 	if opts != nil {
 		s.opts = *opts
 	}
@@ -123,12 +125,17 @@ func (c *crew) do(task func()) {
 
 func (c *crew) wait() error { return c.g.Wait() }
 
-// scanTree looks at blobs and repositories side by side.
+// scanTree looks at the blobs, and then at the repositories, of which most
+// digests are known by then and not kept twice.
 func (s *scanner) scanTree(ctx context.Context) error {
-	c := s.crew(ctx)
-	c.g.Go(func() error { return s.scanBlobs(c) })
-	c.g.Go(func() error { return s.scanRepositories(c) })
-	return c.wait()
+	for _, scan := range []func(*crew) error{s.scanBlobs, s.scanRepositories} {
+		c := s.crew(ctx)
+		c.g.Go(func() error { return scan(c) })
+		if err := c.wait(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *scanner) find(f report.Finding) {

@@ -31,7 +31,7 @@ func (s *scanner) settleAliases(ctx context.Context) error {
 }
 
 func (s *scanner) isAlias(d digest.Digest) bool {
-	return d.Algorithm() != digest.Canonical && (s.blobs[d] == nil || s.blobs[d].problem != "")
+	return d.Algorithm() != digest.Canonical && (s.blobs[d] == nil || s.blobs[d].problem() != "")
 }
 
 func (s *scanner) needsAliases() bool {
@@ -78,7 +78,7 @@ func (s *scanner) aliasesOf(r *Repository) []digest.Digest {
 // readAlias files a blob that is kept under its sha256 under its own digest as
 // well. What the link says is only believed once it is hashed.
 func (s *scanner) readAlias(r *Repository, d digest.Digest) {
-	l := readLink(s.fsys, layerLinkPath(r.Name, d))
+	l := readLink(s.fsys, LayerLinkPath(r.Name, d))
 	code := report.BlobMissing
 	switch {
 	case l.problem == absent || l.digest == d:
@@ -87,13 +87,15 @@ func (s *scanner) readAlias(r *Repository, d digest.Digest) {
 		code = report.Unreadable
 		fallthrough
 	case l.problem != "":
-		s.blobs[d] = &blob{problem: code, detail: fmt.Sprintf("its layer link in %s: %s", r.Name, l.detail)}
+		s.blobs[d] = bad(code, fmt.Sprintf("its layer link in %s: %s", r.Name, l.detail))
 		return
 	}
 	if s.blobs[l.digest] == nil {
 		s.scanBlob(l.digest)
 	}
 	alias := s.blob(l.digest)
-	alias.kept, alias.hashed = l.digest, false
+	odd := *alias.oddity()
+	odd.kept = l.digest
+	alias.digest, alias.hashed, alias.odd = d, false, &odd
 	s.blobs[d] = &alias
 }

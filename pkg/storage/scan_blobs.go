@@ -11,16 +11,41 @@ import (
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 )
 
-// blob is what lies under a digest in blobs.
+// blob is what lies under a digest in blobs. A tree has more of them than of
+// anything else, so that what few have is apart.
 type blob struct {
+	digest  digest.Digest // the one copy of it that is kept
 	size    int64
+	hashed  bool
+	doubted bool // something was wrong when it was first read
+	odd     *oddity
+}
+
+// oddity is what is not as usual with a blob.
+type oddity struct {
 	problem report.Code // empty where nothing is known against it
 	detail  string
-	hashed  bool
-	doubted bool          // something was wrong when it was first read
 	kept    digest.Digest // what the bytes lie under, if not under this digest
 	path    string        // where they lie outside of a registry's storage
 	away    string        // they are not here, but in this repository of where the images go to
+}
+
+// plainBlob has nothing odd about it.
+var plainBlob oddity
+
+func (b *blob) oddity() *oddity {
+	if b.odd == nil {
+		return &plainBlob
+	}
+	return b.odd
+}
+
+func (b *blob) problem() report.Code { return b.oddity().problem }
+func (b *blob) detail() string       { return b.oddity().detail }
+
+// bad is a blob that cannot be had.
+func bad(problem report.Code, detail string) *blob {
+	return &blob{odd: &oddity{problem: problem, detail: detail}}
 }
 
 // scanBlobs notes the size of every blob, and reads none.
@@ -50,13 +75,13 @@ func (s *scanner) scanAlgorithm(c *crew, algorithm digest.Algorithm) {
 }
 
 func (s *scanner) scanFanOut(c *crew, algorithm digest.Algorithm, dir string) {
-	if d := digest.NewDigestFromEncoded(algorithm, path.Base(dir)); d.Validate() == nil {
+	if d := newDigest(algorithm, path.Base(dir)); validate(d) == nil {
 		s.findMisplaced(d, path.Join(dir, dataFile)) // the directory of two digits is left out
 		return
 	}
 	for _, entry := range s.listBlobs(dir) {
-		d := digest.NewDigestFromEncoded(algorithm, entry.Name())
-		if d.Validate() != nil {
+		d := newDigest(algorithm, entry.Name())
+		if validate(d) != nil {
 			continue
 		}
 		if path.Join(blobsDir, fanOut(d)) != dir {
@@ -98,6 +123,7 @@ func (s *scanner) scanBlob(d digest.Digest) {
 	if b == nil {
 		return
 	}
+	b.digest = d
 	s.mu.Lock()
 	s.blobs[d] = b
 	s.filesSeen++
@@ -115,13 +141,13 @@ func (s *scanner) statBlob(d digest.Digest) *blob {
 	case err != nil && isAbsent(err):
 		return nil
 	case err != nil && isLoop(err):
-		return &blob{problem: report.BlobNotAFile, detail: "it is a symbolic link that leads nowhere"}
+		return bad(report.BlobNotAFile, "it is a symbolic link that leads nowhere")
 	case err != nil:
-		return &blob{problem: report.Unreadable, detail: err.Error()}
+		return bad(report.Unreadable, err.Error())
 	case !info.Mode().IsRegular():
-		return &blob{problem: report.BlobNotAFile, detail: "it is " + fileType(info.Mode())}
+		return bad(report.BlobNotAFile, "it is "+fileType(info.Mode()))
 	case info.Size() == 0 && d != d.Algorithm().FromBytes(nil):
-		return &blob{problem: report.BlobEmpty}
+		return bad(report.BlobEmpty, "")
 	default:
 		return &blob{size: info.Size()}
 	}
@@ -152,8 +178,15 @@ func (s *scanner) blob(d digest.Digest) blob {
 	if b := s.blobs[d]; b != nil {
 		return *b
 	}
-	return blob{problem: absent}
+	return absentBlob
 }
+
+func (s *scanner) lacksBlob(d digest.Digest) bool {
+	b := s.blob(d)
+	return b.problem() == absent
+}
+
+var absentBlob = *bad(absent, "")
 
 // pathOf is where a blob's bytes lie.
 func (s *scanner) pathOf(d digest.Digest) string {
@@ -162,11 +195,11 @@ func (s *scanner) pathOf(d digest.Digest) string {
 }
 
 func (b *blob) pathOf(d digest.Digest) string {
-	switch {
-	case b.path != "":
-		return b.path
-	case b.kept != "":
-		return BlobPath(b.kept)
+	switch odd := b.oddity(); {
+	case odd.path != "":
+		return odd.path
+	case odd.kept != "":
+		return BlobPath(odd.kept)
 	default:
 		return BlobPath(d)
 	}
@@ -177,6 +210,8 @@ func (s *scanner) condemn(d digest.Digest, code report.Code, detail string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if b := s.blobs[d]; b != nil {
-		b.problem, b.detail = code, detail
+		odd := *b.oddity() // it may be shared with an alias
+		odd.problem, odd.detail = code, detail
+		b.odd = &odd
 	}
 }

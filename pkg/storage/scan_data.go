@@ -26,7 +26,8 @@ func (s *scanner) settleBlobs(ctx context.Context) error {
 	var total int64
 	for d, b := range s.blobs {
 		_, differs := stated[d]
-		if b.problem == "" && !b.hashed && b.away == "" && (s.opts.ReadData || differs || b.doubted || b.kept != "") {
+		odd := b.oddity()
+		if odd.problem == "" && !b.hashed && odd.away == "" && (s.opts.ReadData || differs || b.doubted || odd.kept != "") {
 			todo = append(todo, d)
 			total += b.size
 		}
@@ -56,7 +57,7 @@ func (s *scanner) statedSizes() map[digest.Digest]int64 {
 	for _, file := range s.manifests {
 		for c := range file.names() {
 			b := s.blobs[c.Digest]
-			if b != nil && b.problem == "" && c.Size >= 0 && c.Size != b.size {
+			if b != nil && b.problem() == "" && c.Size >= 0 && c.Size != b.size {
 				differ[c.Digest] = max(differ[c.Digest], c.Size)
 			}
 		}
@@ -68,7 +69,7 @@ func (s *scanner) statedSizes() map[digest.Digest]int64 {
 func (s *scanner) findWrongSizes(stated map[digest.Digest]int64) {
 	for d, size := range stated {
 		b := s.blobs[d]
-		if b.problem == "" {
+		if b.problem() == "" {
 			f := report.DescriptorSize.New(fmt.Sprintf("a descriptor says %d bytes, there are %d", size, b.size))
 			f.Digest, f.Path = d.String(), s.pathOf(d)
 			s.find(f)

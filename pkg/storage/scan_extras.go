@@ -21,8 +21,8 @@ func (s *scanner) scanLayers(repository string) {
 			continue
 		}
 		for _, e := range s.list(repository, path.Join(dir, algorithm.Name())) {
-			d := digest.NewDigestFromEncoded(digest.Algorithm(algorithm.Name()), e.Name())
-			if d.Validate() == nil {
+			d := newDigest(digest.Algorithm(algorithm.Name()), e.Name())
+			if validate(d) == nil {
 				s.scanLayerLink(repository, d)
 			}
 		}
@@ -32,7 +32,7 @@ func (s *scanner) scanLayers(repository string) {
 // scanLayerLink notes a layer's link. Its problems keep no image from being
 // carried, so that they are notes, whatever they are elsewhere.
 func (s *scanner) scanLayerLink(repository string, d digest.Digest) {
-	where := layerLinkPath(repository, d)
+	where := LayerLinkPath(repository, d)
 	l := readLink(s.fsys, where)
 	if l.problem == "" && l.digest.Algorithm() == d.Algorithm() && l.digest != d {
 		l.problem, l.detail = report.LinkMismatch, "it names "+l.digest.String()
@@ -55,7 +55,7 @@ func (s *scanner) scanLayerLink(repository string, d digest.Digest) {
 		s.find(f)
 	}
 	s.mu.Lock()
-	s.layerLinks[layerLink{repository, d}] = l.digest
+	s.layerLinks[layerLink{repository, s.ownDigest(d)}] = s.ownDigest(l.digest)
 	s.mu.Unlock()
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"sync"
 
@@ -34,12 +33,12 @@ type manifestFile struct {
 }
 
 // names gives everything that the manifest names, children first.
-func (f *manifestFile) names() iter.Seq[ocispec.Descriptor] {
-	return func(yield func(ocispec.Descriptor) bool) {
+func (f *manifestFile) names() iter.Seq[*ocispec.Descriptor] {
+	return func(yield func(*ocispec.Descriptor) bool) {
 		if f == nil || f.manifest == nil {
 			return
 		}
-		for _, list := range [][]ocispec.Descriptor{f.manifest.Manifests, f.manifest.Blobs} {
+		for _, list := range [][]*ocispec.Descriptor{f.manifest.Manifests, f.manifest.Blobs} {
 			for _, d := range list {
 				if !yield(d) {
 					return
@@ -61,7 +60,7 @@ func (s *scanner) loadManifests(ctx context.Context) error {
 			}
 		}
 		for d, l := range r.revisions {
-			if l.problem != absent {
+			if l.problem() != absent {
 				roots[d] = true
 			}
 		}
@@ -86,78 +85,83 @@ func (s *scanner) loadManifest(c *crew, d digest.Digest) {
 	s.manifests[d] = file
 	s.mu.Unlock()
 
-	content, problem := s.readBlob(d, maxManifest)
-	if problem != nil {
-		file.problem = problem
+	file.problem = s.readBlob(d, maxManifest, func(content []byte) (problem *Problem) {
+		file.manifest, problem = s.parse(d, content)
+		return problem
+	})
+	if file.manifest == nil {
 		return
 	}
-	m, err := ParseManifest(content, d, "")
-	if err != nil {
-		file.problem = &Problem{Digest: d, Code: report.ManifestInvalid, Path: BlobPath(d), Detail: err.Error()}
-		return
-	}
-	file.manifest = m
-	if s.opts.KeepIndexes && IsIndex(m.MediaType) {
-		m.Raw = content
-	}
-	for _, child := range m.Manifests {
+	for _, child := range file.manifest.Manifests {
 		c.do(func() { s.loadManifest(c, child.Digest) })
 	}
 }
 
-// readBlob reads a small blob whole and checks its digest. The codes of its
-// problems are those of manifests.
-func (s *scanner) readBlob(d digest.Digest, most int64) ([]byte, *Problem) {
-	fail := func(code report.Code, detail string) ([]byte, *Problem) {
-		return nil, &Problem{Digest: d, Code: code, Path: BlobPath(d), Detail: detail}
+// parse reads a manifest, and keeps its content where that was asked for.
+func (s *scanner) parse(d digest.Digest, content []byte) (*Manifest, *Problem) {
+	m, err := ParseManifest(content, d, "")
+	if err != nil {
+		return nil, &Problem{Digest: d, Code: report.ManifestInvalid, Path: BlobPath(d), Detail: err.Error()}
+	}
+	s.shared.manifest(m)
+	if s.opts.KeepIndexes && IsIndex(m.MediaType) {
+		m.Raw = bytes.Clone(content)
+	}
+	return m, nil
+}
+
+// readBlob reads a small blob whole, checks its digest, and has it used, whose
+// problem it gives if there is no other: the content is gone afterwards. The codes
+// of its problems are those of manifests.
+func (s *scanner) readBlob(d digest.Digest, most int64, use func(content []byte) *Problem) *Problem {
+	fail := func(code report.Code, detail string) *Problem {
+		return &Problem{Digest: d, Code: code, Path: BlobPath(d), Detail: detail}
 	}
 	b := s.blob(d)
-	if b.problem == absent {
+	if b.problem() == absent {
 		s.scanBlob(d) // it may be new, or in a directory that cannot be listed
 		b = s.blob(d)
 	}
 	switch {
-	case b.problem == absent:
+	case b.problem() == absent:
 		return fail(report.ManifestMissing, "")
-	case b.problem == report.BlobEmpty:
+	case b.problem() == report.BlobEmpty:
 		return fail(report.ManifestDamaged, "it has no bytes")
-	case b.problem != "":
-		return fail(b.problem, b.detail)
+	case b.problem() != "":
+		return fail(b.problem(), b.detail())
 	case b.size > most:
 		return fail(report.ManifestTooLarge, fmt.Sprintf("%d bytes, at most %d are read", b.size, most))
 	}
 	if found, _, ok := s.knownDigest(d); ok && found != d {
 		return fail(report.ManifestDamaged, fmt.Sprintf("its %d bytes have the digest %s", b.size, found))
 	}
-	f, err := s.fsys.Open(s.pathOf(d))
-	switch code := openProblem(err, report.BlobNotAFile); {
-	case errors.Is(err, source.ErrNotKept): // what could be a manifest or a config was
-		return fail(report.ManifestInvalid, fmt.Sprintf("its %d bytes are no JSON", b.size))
-	case err != nil && code == absent:
-		return fail(report.ManifestMissing, "it went away during the scan")
-	case err != nil:
-		return fail(code, err.Error())
+	f, err := readSmall(s.fsys, s.pathOf(d), most)
+	if err != nil {
+		return s.unreadable(d, b.size, err)
 	}
-	defer f.Close()
-	content, err := readSized(io.LimitReader(f, most+1), b.size)
+	defer f.giveBack()
 	switch {
-	case err != nil:
-		return fail(report.Unreadable, err.Error())
-	case int64(len(content)) > most:
+	case !f.mode.IsRegular():
+		return fail(report.BlobNotAFile, "it is "+fileType(f.mode))
+	case int64(len(f.content)) > most:
 		return fail(report.ManifestTooLarge, fmt.Sprintf("over %d bytes", most))
-	case !HasDigest(content, d):
-		return fail(report.ManifestDamaged, fmt.Sprintf("its %d bytes have the digest %s", len(content), d.Algorithm().FromBytes(content)))
+	case !HasDigest(f.content, d):
+		return fail(report.ManifestDamaged, fmt.Sprintf("its %d bytes have the digest %s", len(f.content), d.Algorithm().FromBytes(f.content)))
 	}
 	s.markHashed(d)
-	return content, nil
+	return use(f.content)
 }
 
-// readSized reads to the end what should have this many bytes, with as few
-// reads as that takes.
-func readSized(r io.Reader, size int64) ([]byte, error) {
-	buf := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
-	_, err := buf.ReadFrom(r)
-	return buf.Bytes(), err
+// unreadable says why a blob of a size in bytes, which was there, cannot be read.
+func (s *scanner) unreadable(d digest.Digest, size int64, err error) *Problem {
+	p := &Problem{Digest: d, Code: readProblem(err, report.BlobNotAFile), Path: BlobPath(d), Detail: err.Error()}
+	switch {
+	case errors.Is(err, source.ErrNotKept): // what could be a manifest or a config was
+		p.Code, p.Detail = report.ManifestInvalid, fmt.Sprintf("its %d bytes are no JSON", size)
+	case p.Code == absent:
+		p.Code, p.Detail = report.ManifestMissing, "it went away during the scan"
+	}
+	return p
 }
 
 func (s *scanner) markHashed(d digest.Digest) {
@@ -178,7 +182,7 @@ func (s *scanner) doubt(d digest.Digest) {
 func (s *scanner) loadConfigs(ctx context.Context) error {
 	users := map[digest.Digest][]*Manifest{}
 	for _, file := range s.manifests {
-		if m := file.manifest; m != nil && len(m.Blobs) > 0 && IsImageConfig(m.Blobs[0].MediaType) && !IsIndex(m.MediaType) && s.blob(m.Blobs[0].Digest).away == "" {
+		if m := file.manifest; m != nil && len(m.Blobs) > 0 && IsImageConfig(m.Blobs[0].MediaType) && !IsIndex(m.MediaType) && !s.isAway(m.Blobs[0].Digest) {
 			users[m.Blobs[0].Digest] = append(users[m.Blobs[0].Digest], m)
 		}
 	}
@@ -197,33 +201,43 @@ func (s *scanner) loadConfigs(ctx context.Context) error {
 	return c.wait()
 }
 
+func (s *scanner) isAway(d digest.Digest) bool {
+	b := s.blob(d)
+	return b.oddity().away != ""
+}
+
 // loadConfig gives nil where a config names no platform, or cannot be read. What
 // is wrong with its bytes is for settleBlobs to say, as of any blob.
 func (s *scanner) loadConfig(d digest.Digest) *ocispec.Platform {
-	content, problem := s.readBlob(d, maxConfig)
+	var platform *ocispec.Platform
+	problem := s.readBlob(d, maxConfig, func(content []byte) *Problem {
+		platform = s.platformIn(d, content)
+		return nil
+	})
 	switch {
 	case problem == nil:
 	case problem.Code == report.ManifestInvalid:
 		s.findNotJSON(d, problem.Detail)
-		return nil
-	default:
-		if problem.Code != report.ManifestTooLarge {
-			s.doubt(d)
-		}
-		return nil
+	case problem.Code != report.ManifestTooLarge:
+		s.doubt(d)
 	}
-	var config ocispec.Image
-	if err := json.Unmarshal(content, &config); err != nil {
+	return platform
+}
+
+// platformIn gives the platform that a config names, or nil. It is all that is
+// read of the config.
+func (s *scanner) platformIn(d digest.Digest, content []byte) *ocispec.Platform {
+	var platform ocispec.Platform
+	if err := json.Unmarshal(content, &platform); err != nil {
 		if !json.Valid(content) {
 			s.findNotJSON(d, err.Error())
 		}
 		return nil
 	}
-	if config.OS == "" && config.Architecture == "" {
+	if platform.OS == "" && platform.Architecture == "" {
 		return nil
 	}
-	platform := config.Platform // and not the rest of the config with it
-	return &platform
+	return s.shared.platform(&platform)
 }
 
 func (s *scanner) findNotJSON(d digest.Digest, detail string) {

@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -106,12 +107,38 @@ func (s *scanner) scanRepository(c *crew, name string) {
 		s.find(f)
 		return
 	}
-	r := &Repository{Name: name, revisions: map[digest.Digest]link{}}
+	r := &Repository{Name: name, revisions: map[digest.Digest]revision{}}
 	s.mu.Lock()
 	s.repositories = append(s.repositories, r)
 	s.mu.Unlock()
 	s.scanTags(c, r)
 	s.scanRevisions(c, r)
+}
+
+// revision is what is known of a repository's link to a manifest.
+type revision struct {
+	updated time.Time
+	flaw    *flaw // nil for all but a few
+}
+
+// flaw is why a link is not good.
+type flaw struct {
+	problem report.Code
+	detail  string
+}
+
+func (r revision) problem() report.Code {
+	if r.flaw == nil {
+		return ""
+	}
+	return r.flaw.problem
+}
+
+func (r revision) detail() string {
+	if r.flaw == nil {
+		return ""
+	}
+	return r.flaw.detail
 }
 
 // list lists a directory of a repository; one that is absent is empty.
@@ -166,8 +193,8 @@ func (s *scanner) scanRevisions(c *crew, r *Repository) {
 		for batch := range slices.Chunk(revisions, batchSize) {
 			c.do(func() {
 				for _, e := range batch {
-					d := digest.NewDigestFromEncoded(digest.Algorithm(algorithm.Name()), e.Name())
-					if d.Validate() == nil {
+					d := newDigest(digest.Algorithm(algorithm.Name()), e.Name())
+					if validate(d) == nil {
 						s.scanRevision(r, d)
 					}
 				}
@@ -182,7 +209,7 @@ const batchSize = 32
 
 // scanRevision reads the link that makes a manifest the repository's own.
 func (s *scanner) scanRevision(r *Repository, d digest.Digest) {
-	name := revisionLinkPath(r.Name, d)
+	name := RevisionLinkPath(r.Name, d)
 	l := s.readLink(name)
 	switch {
 	case l.problem == absent && s.opts.Thorough:
@@ -195,8 +222,12 @@ func (s *scanner) scanRevision(r *Repository, d digest.Digest) {
 	if l.padded {
 		s.findPadded(r.Name, "", name)
 	}
+	own := revision{updated: l.updated}
+	if l.problem != "" {
+		own.flaw = &flaw{problem: l.problem, detail: l.detail}
+	}
 	s.mu.Lock()
-	r.revisions[d] = l
+	r.revisions[s.ownDigest(d)] = own
 	s.mu.Unlock()
 }
 

@@ -18,6 +18,9 @@ func (s *scanner) scanTags(c *crew, r *Repository) {
 	tags := slices.DeleteFunc(s.list(r.Name, dir), func(e fs.DirEntry) bool {
 		return noise(e.Name()) || (e.Type().IsRegular() && !ValidTag(e.Name()))
 	})
+	s.mu.Lock()
+	r.Tags = slices.Grow(r.Tags, len(tags))
+	s.mu.Unlock()
 	for batch := range slices.Chunk(tags, batchSize) {
 		c.do(func() {
 			for _, e := range batch {
@@ -34,7 +37,7 @@ func (s *scanner) scanTag(r *Repository, name string) {
 		s.find(f)
 		return
 	}
-	where := tagLinkPath(r.Name, name)
+	where := TagLinkPath(r.Name, name)
 	l := s.readLink(where)
 	if l.padded {
 		s.findPadded(r.Name, name, where)
@@ -49,6 +52,7 @@ func (s *scanner) scanTag(r *Repository, name string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	t.Digest = s.ownDigest(t.Digest)
 	if l.problem == absent {
 		t.Problem.Code, t.Problem.Detail = report.TagDeleted, ""
 		r.Deleted = append(r.Deleted, t)
@@ -67,8 +71,8 @@ func (s *scanner) candidate(r *Repository, tag string) digest.Digest {
 	for _, algorithm := range algorithms {
 		digests, _ := fs.ReadDir(s.fsys, path.Join(dir, algorithm.Name()))
 		for _, e := range digests {
-			d := digest.NewDigestFromEncoded(digest.Algorithm(algorithm.Name()), e.Name())
-			if d.Validate() != nil {
+			d := newDigest(digest.Algorithm(algorithm.Name()), e.Name())
+			if validate(d) != nil {
 				continue
 			}
 			if found != "" {

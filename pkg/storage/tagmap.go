@@ -69,7 +69,7 @@ func (s *scanner) addTags(context.Context) error {
 	for name, tags := range s.opts.Tags {
 		r := repositories[name]
 		if r == nil { // named, so that its images are missed aloud
-			r = &Repository{Name: name, revisions: map[digest.Digest]link{}}
+			r = &Repository{Name: name, revisions: map[digest.Digest]revision{}}
 			s.repositories = append(s.repositories, r)
 		}
 		given := map[string]bool{}
@@ -169,7 +169,7 @@ func (b *tagMapBuilder) add(repository, tag, encoded string, updated time.Time) 
 		return fmt.Errorf("%q is no repository's name", clip([]byte(repository), 100))
 	case !ValidTag(tag):
 		return fmt.Errorf("%q is no tag", clip([]byte(tag), 100))
-	case d.Validate() != nil:
+	case validate(d) != nil:
 		return fmt.Errorf("%q is no digest: %w", clip([]byte(encoded), 100), d.Validate())
 	}
 	name := repository + ":" + tag

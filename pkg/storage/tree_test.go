@@ -134,7 +134,7 @@ func lines(text string) []string {
 
 func v2(dir string) string { return filepath.Join(dir, filepath.FromSlash(storagetest.V2)) }
 
-func digests(descriptors []ocispec.Descriptor) []digest.Digest {
+func digests(descriptors []*ocispec.Descriptor) []digest.Digest {
 	var all []digest.Digest
 	for _, d := range descriptors {
 		all = append(all, d.Digest)
