@@ -18,12 +18,19 @@ var errNotRegular = errors.New("not a regular file")
 
 // readFile reads a regular file of so many bytes at most.
 func readFile(path string, most int64) ([]byte, error) {
-	f, err := OpenFile(path)
+	f, size, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return readAll(f, path, most)
+	if size > most {
+		return nil, tooLarge(path, most)
+	}
+	content := make([]byte, size)
+	if _, err := io.ReadFull(f, content); err != nil { // or it was cut since
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	return content, nil
 }
 
 // readIn is readFile for a file of a source.
@@ -33,22 +40,28 @@ func readIn(fsys fs.FS, name string, most int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return readAll(f, name, most)
-}
-
-func readAll(r io.Reader, name string, most int64) ([]byte, error) {
-	content, err := io.ReadAll(io.LimitReader(r, most+1))
+	content, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err == nil && int64(len(content)) > most {
-		err = fmt.Errorf("reading %s: over %d bytes", name, most)
+		err = tooLarge(name, most)
 	}
 	return content, err
 }
 
+func tooLarge(name string, most int64) error {
+	return fmt.Errorf("reading %s: over %d bytes", name, most)
+}
+
 // OpenFile opens a regular file. Opening a FIFO could block for ever.
 func OpenFile(path string) (*os.File, error) {
+	f, _, err := openRegular(path)
+	return f, err
+}
+
+// openRegular is OpenFile, and gives the file's size in bytes.
+func openRegular(path string) (*os.File, int64, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
@@ -56,7 +69,7 @@ func OpenFile(path string) (*os.File, error) {
 	}
 	if err != nil {
 		f.Close()
-		return nil, err
+		return nil, 0, err
 	}
-	return f, nil
+	return f, info.Size(), nil
 }

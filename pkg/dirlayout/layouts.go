@@ -16,20 +16,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync/atomic"
 	"syscall"
 
 	"github.com/opencontainers/go-digest"
 
+	"github.com/seed-5b48bd9d/drydock/pkg/link"
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 	"github.com/seed-5b48bd9d/drydock/pkg/source"
 	"github.com/seed-5b48bd9d/drydock/pkg/storage"
 )
+
+const separator = string(filepath.Separator)
 
 // workDir is the directory below LAYOUTS that a run works in: layouts lie there
 // until they are whole, and so do copies of blobs. What an interrupted run left
@@ -38,7 +39,7 @@ const workDir = ".drydock"
 
 // Options steer how layouts are made; nil means defaults.
 type Options struct {
-	Link Method // how files are put into layouts; "" means Auto
+	Link link.Method // how files are put into layouts; "" means link.Auto
 	// Path says where in the source a blob's bytes lie; nil means
 	// storage.BlobPath. An Index's Path knows exceptions.
 	Path func(digest.Digest) string
@@ -52,6 +53,8 @@ type Layouts struct {
 	unpacked string // files of an archive
 	lock     *os.File
 	place    *placer
+	versions *versions
+	isNew    newcomers
 	path     func(digest.Digest) string
 	made     atomic.Int64 // numbers the directories under construction
 }
@@ -79,7 +82,9 @@ func Prepare(dir string) (*Layouts, error) {
 	l := &Layouts{
 		dir: dir, lock: lock,
 		staging: filepath.Join(work, "layouts"), pool: filepath.Join(work, "blobs"), unpacked: filepath.Join(work, "unpacked"),
+		isNew: newcomers{isNew: map[string]bool{}},
 	}
+	l.versions = newVersions(l.staging)
 	if err := l.cleanUp(); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -91,7 +96,7 @@ func (l *Layouts) Use(src source.Source, opts *Options) {
 	if opts == nil {
 		opts = &Options{}
 	}
-	l.place = newPlacer(src, l.pool, opts.Link)
+	l.place = newPlacer(src, l.staging, l.pool, opts.Link)
 	l.path = opts.Path
 	if l.path == nil {
 		l.path = storage.BlobPath
@@ -120,7 +125,7 @@ func (l *Layouts) Path(i plan.Image) string {
 
 // Close removes the work directory and gives the lock up.
 func (l *Layouts) Close() error {
-	return errors.Join(os.RemoveAll(l.staging), os.RemoveAll(l.pool), unlockDir(l.lock))
+	return errors.Join(os.RemoveAll(l.staging), os.RemoveAll(l.pool), l.place.close(), unlockDir(l.lock))
 }
 
 // Remove takes an image's layout away again, and directories that are empty
@@ -156,49 +161,27 @@ func (l *Layouts) Write(ctx context.Context, i plan.Image) (made bool, err error
 
 func (l *Layouts) write(ctx context.Context, i plan.Image) (made bool, err error) {
 	final := l.Path(i)
-	whole, err := l.existing(final, i)
-	if err != nil || whole {
-		return false, err
+	if !l.isNew.has(filepath.Dir(final)) {
+		whole, err := l.existing(final, i)
+		if whole {
+			l.remember(i, final)
+		}
+		if err != nil || whole {
+			return false, err
+		}
 	}
 	w, err := l.create(final)
 	if err != nil {
 		return false, err
 	}
-	if err := w.fill(ctx, i); err != nil {
-		w.abort()
-		return false, err
+	if err = errors.Join(w.fill(ctx, i), w.dir.Close()); err == nil {
+		made, err = w.commit(i)
 	}
-	if err := w.commit(); err != nil {
+	if err != nil || !made {
 		w.abort()
-		return false, err
 	}
-	return true, nil
+	return made, err
 }
 
 // Usage is what placing files took so far.
 func (l *Layouts) Usage() Usage { return l.place.usage() }
-
-// replaceable tells whether what lies at a layout's place may go: a layout that
-// is damaged or of another image, or an empty directory, but nothing else. No
-// layout holds directories.
-func replaceable(path string) error {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return err
-	}
-	if info.IsDir() {
-		entries, err := os.ReadDir(path)
-		if err != nil {
-			return err
-		}
-		isDir := slices.ContainsFunc(entries, fs.DirEntry.IsDir)
-		if len(entries) == 0 || (!isDir && (holds(entries, "manifest.json") || holds(entries, "version"))) {
-			return nil
-		}
-	}
-	return report.WithHint(fmt.Errorf("%s is in the way and no layout", path), "move it away, or name another directory for the layouts")
-}
-
-func holds(entries []fs.DirEntry, name string) bool {
-	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == name })
-}

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/dirlayout"
+	"github.com/seed-5b48bd9d/drydock/pkg/link"
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 	"github.com/seed-5b48bd9d/drydock/pkg/source"
@@ -77,7 +78,7 @@ func write(t testing.TB, dir, text string, rules plan.Rules) tree {
 	return tr
 }
 
-func (tr tree) open(t testing.TB, dir string, method dirlayout.Method) *dirlayout.Layouts {
+func (tr tree) open(t testing.TB, dir string, method link.Method) *dirlayout.Layouts {
 	t.Helper()
 	l, err := dirlayout.Open(dir, tr.src, &dirlayout.Options{Link: method, Path: tr.x.Path})
 	if err != nil {
@@ -87,7 +88,7 @@ func (tr tree) open(t testing.TB, dir string, method dirlayout.Method) *dirlayou
 }
 
 // convert makes all layouts.
-func (tr tree) convert(t testing.TB, dir string, method dirlayout.Method) dirlayout.Usage {
+func (tr tree) convert(t testing.TB, dir string, method link.Method) dirlayout.Usage {
 	t.Helper()
 	l := tr.open(t, dir, method)
 	for _, i := range tr.p.Images {
@@ -197,7 +198,7 @@ func TestContents(t *testing.T) {
 	tr := write(t, t.TempDir(), sample, plan.Rules{})
 	before := snapshot(t, tr.dir)
 	layouts := filepath.Join(t.TempDir(), "not", "there")
-	usage := tr.convert(t, layouts, dirlayout.Auto)
+	usage := tr.convert(t, layouts, link.Auto)
 	diff(t, before, snapshot(t, tr.dir))
 
 	amd := []string{"<amd-config>", "<base>", "<app>"}
@@ -249,7 +250,7 @@ func TestContents(t *testing.T) {
 func TestTrimmed(t *testing.T) {
 	tr := write(t, t.TempDir(), sample+"remove blob:app-arm\n", plan.Rules{Incomplete: plan.TrimIncomplete})
 	layouts := t.TempDir()
-	tr.convert(t, layouts, dirlayout.Auto)
+	tr.convert(t, layouts, link.Auto)
 	deep := tr.image(t, "library/app:deep")
 	for d, content := range deep.Trim.Contents {
 		name := d.Encoded() + ".manifest.json"
@@ -274,10 +275,10 @@ func TestTrimmed(t *testing.T) {
 func TestExisting(t *testing.T) {
 	tr := write(t, t.TempDir(), sample, plan.Rules{})
 	layouts := t.TempDir()
-	tr.convert(t, layouts, dirlayout.Auto)
+	tr.convert(t, layouts, link.Auto)
 	made := func() (names []string) {
 		t.Helper()
-		l := tr.open(t, layouts, dirlayout.Auto)
+		l := tr.open(t, layouts, link.Auto)
 		defer l.Close()
 		for _, i := range tr.p.Images {
 			switch made, err := l.Write(context.Background(), i); {
@@ -350,7 +351,7 @@ func TestInTheWay(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := snapshot(t, layouts)
-			l := tr.open(t, layouts, dirlayout.Auto)
+			l := tr.open(t, layouts, link.Auto)
 			if _, err := l.Write(context.Background(), i); err == nil || report.Advice(err) == "" {
 				t.Errorf("error %v, advice %q", err, report.Advice(err))
 			}
@@ -365,8 +366,8 @@ func TestInTheWay(t *testing.T) {
 func TestRemove(t *testing.T) {
 	tr := write(t, t.TempDir(), sample, plan.Rules{})
 	for _, layouts := range []string{t.TempDir(), t.TempDir() + "/./"} {
-		tr.convert(t, layouts, dirlayout.Auto)
-		l := tr.open(t, layouts, dirlayout.Auto)
+		tr.convert(t, layouts, link.Auto)
+		l := tr.open(t, layouts, link.Auto)
 		if err := l.Remove(tr.image(t, "library/app:v1")); err != nil {
 			t.Fatal(err)
 		}
@@ -391,7 +392,7 @@ func TestRemove(t *testing.T) {
 func TestTooLong(t *testing.T) {
 	tr := write(t, t.TempDir(), "image a amd64 l\ntag "+strings.Repeat("x", 200)+" "+strings.Repeat("y", 100)+" a\n", plan.Rules{})
 	layouts := t.TempDir()
-	l := tr.open(t, layouts, dirlayout.Auto)
+	l := tr.open(t, layouts, link.Auto)
 	if _, err := l.Write(context.Background(), tr.p.Images[0]); err == nil || report.Advice(err) == "" {
 		t.Errorf("error %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/seed-5b48bd9d/drydock/pkg/link"
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 	"github.com/seed-5b48bd9d/drydock/pkg/source"
 )
@@ -23,7 +24,7 @@ type Media struct {
 // The calls that a file system is tried by; a test puts others in their place.
 var (
 	tryName = func(path string) error { return os.Mkdir(path, 0o755) }
-	tryLink = hardlink
+	tryLink = link.Hard
 )
 
 // Media tries the file system, in the work directory. A file of the source, by
@@ -53,7 +54,7 @@ func (l *Layouts) Media(file string) (m Media, err error) {
 
 func canLink(from, to string) (bool, error) {
 	err := tryLink(from, to)
-	if err != nil && refusesLinks(err) {
+	if err != nil && link.Refused(err) {
 		return false, nil
 	}
 	return err == nil, err
@@ -81,7 +82,7 @@ func (l *Layouts) Missing(images []plan.Image) (once, each int64) {
 	}
 	for _, i := range missing {
 		each += i.Size
-		for _, parts := range [][]ocispec.Descriptor{i.Blobs, i.Manifests} {
+		for _, parts := range [][]*ocispec.Descriptor{i.Blobs, i.Manifests} {
 			for _, d := range parts {
 				if !seen[d.Digest] {
 					seen[d.Digest] = true

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/dirlayout"
+	"github.com/seed-5b48bd9d/drydock/pkg/link"
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 )
 
@@ -45,7 +46,7 @@ func TestMedia(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			defer dirlayout.SetMedia(tt.names, tt.links)()
-			l := tr.open(t, t.TempDir(), dirlayout.Auto)
+			l := tr.open(t, t.TempDir(), link.Auto)
 			defer l.Close()
 			got, err := l.Media(tt.file)
 			if got != tt.want || (err != nil) != tt.fails {
@@ -70,7 +71,7 @@ func links(t *testing.T, path string) uint64 {
 // TestMissing counts what is still to be written.
 func TestMissing(t *testing.T) {
 	tr := write(t, t.TempDir(), twoImages, plan.Rules{})
-	l := tr.open(t, t.TempDir(), dirlayout.Auto)
+	l := tr.open(t, t.TempDir(), link.Auto)
 	defer l.Close()
 	a, b := tr.image(t, "app:a"), tr.image(t, "app:b")
 	shared := int64(len(tr.Bytes("shared")))

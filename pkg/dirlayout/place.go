@@ -2,40 +2,16 @@ package dirlayout
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"path/filepath"
+	"sync"
 	"sync/atomic"
-	"syscall"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/seed-5b48bd9d/drydock/pkg/link"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 	"github.com/seed-5b48bd9d/drydock/pkg/source"
 )
-
-// Method is how a file gets into a layout.
-type Method string
-
-// The methods. Auto is a hard link where the file system allows it, else a
-// reflink, else a copy.
-const (
-	Auto     Method = "auto"
-	Hardlink Method = "hardlink"
-	Reflink  Method = "reflink" // a copy that shares its blocks with the original
-	Symlink  Method = "symlink"
-	Copy     Method = "copy"
-)
-
-// Valid tells whether the method is one of these.
-func (m Method) Valid() bool {
-	switch m {
-	case "", Auto, Hardlink, Reflink, Symlink, Copy:
-		return true
-	}
-	return false
-}
 
 // Usage is what placing files took.
 type Usage struct {
@@ -47,19 +23,26 @@ type Usage struct {
 // placer puts files of the source into layouts.
 type placer struct {
 	local  source.LocalFS // nil where the source's files have no paths
-	method Method
+	root   *link.Dir      // of a source that is a directory; else nil
+	method link.Method
 	pool   *pool
+	trial  string // the path of a link that is tried
 
+	tried   sync.Once
+	refuses bool         // files of the source cannot be linked, as the trial says
 	linked  atomic.Int64 // files
 	refused atomic.Pointer[string]
 }
 
-func newPlacer(src source.Source, dir string, method Method) *placer {
+func newPlacer(src source.Source, staging, pool string, method link.Method) *placer {
 	if method == "" {
-		method = Auto
+		method = link.Auto
 	}
-	p := &placer{method: method, pool: newPool(src, dir)}
+	p := &placer{method: method, pool: newPool(src, pool), trial: staging + separator + "trial"}
 	p.local, _ = src.(source.LocalFS)
+	if d, ok := src.(source.Dir); ok {
+		p.root, _ = link.OpenDir(d.Root()) // what is wrong with it, the first of its files tells
+	}
 	return p
 }
 
@@ -71,77 +54,82 @@ func (p *placer) usage() Usage {
 	return u
 }
 
+// close gives up what is kept open.
+func (p *placer) close() error {
+	if p == nil || p.root == nil {
+		return nil
+	}
+	return p.root.Close()
+}
+
 // place puts the source's file, of a size in bytes, into a layout under a new
 // name.
-func (p *placer) place(ctx context.Context, name string, size int64, to string) error {
+func (p *placer) place(ctx context.Context, name string, size int64, to *link.Dir, as string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	from, local := p.localPath(name)
+	dir, from, local := p.find(name)
 	switch {
-	case p.method == Copy || (!local && p.method == Auto):
-		return p.pool.place(ctx, name, "", size, to)
+	case p.method == link.Copy || (!local && p.method == link.Auto):
+		return p.pool.place(ctx, name, "", size, to.Path(as))
 	case !local:
 		return fmt.Errorf("%s: the source has no file to make a %s of", name, p.method)
 	}
-	err := p.link(from, to)
+	err := p.link(dir, from, to, as)
 	switch {
 	case err == nil:
 		p.linked.Add(1)
 		return nil
-	case !refusesLinks(err):
+	case !link.Refused(err):
 		return err
-	case p.method != Auto:
+	case p.method != link.Auto:
 		return report.WithHint(err, "name a directory on the file system of the registry, or use --link=auto")
 	}
 	why := err.Error()
 	p.refused.CompareAndSwap(nil, &why)
-	return p.pool.place(ctx, name, from, size, to)
+	return p.pool.place(ctx, name, dir.Path(from), size, to.Path(as))
 }
 
-func (p *placer) localPath(name string) (string, bool) {
-	if p.local == nil {
-		return "", false
-	}
-	return p.local.LocalPath(name)
-}
-
-// link makes the one kind of link that was asked for; for Auto, a hard link.
-func (p *placer) link(from, to string) error {
+func (p *placer) link(dir *link.Dir, from string, to *link.Dir, as string) error {
 	switch p.method {
-	case Symlink:
-		return symlink(from, to)
-	case Reflink:
-		return cloneTo(from, to)
+	case link.Symlink, link.Reflink:
+		return p.method.Make(dir.Path(from), to.Path(as))
 	default:
-		return hardlink(from, to)
+		return link.HardAt(dir, from, to, as)
 	}
 }
 
-// refusesLinks tells errors that mean "no link here" from real trouble: another
-// file system or mount, a file with too many links, links protected by the
-// kernel, a read-only or a simple file system.
-func refusesLinks(err error) bool {
-	for _, no := range []error{syscall.EXDEV, syscall.EMLINK, syscall.EPERM, syscall.EROFS, syscall.ENOTSUP, syscall.ENOSYS, syscall.ENOTTY} {
-		if errors.Is(err, no) {
-			return true
-		}
+// find says where the source's file lies in the local file system, if it does:
+// below a directory, or at a path of its own.
+func (p *placer) find(name string) (dir *link.Dir, path string, local bool) {
+	switch {
+	case p.root != nil:
+		return p.root, name, fs.ValidPath(name)
+	case p.local != nil:
+		path, local = p.local.LocalPath(name)
 	}
-	return false
+	return nil, path, local
 }
 
-// hardlink links a file, not the symbolic link that may lead to it.
-func hardlink(from, to string) error {
-	if err := unix.Linkat(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.AT_SYMLINK_FOLLOW); err != nil {
-		return &os.LinkError{Op: "link", Old: from, New: to, Err: err}
+// know tells of a whole layout's file with the content of the source's. It is
+// needed, and kept, only where the source's own cannot be linked.
+func (p *placer) know(name, path string) {
+	if p.pools(name) {
+		p.pool.know(name, path)
 	}
-	return nil
 }
 
-func symlink(from, to string) error {
-	absolute, err := filepath.Abs(from)
-	if err != nil {
-		return err
+// pools tells whether a file comes from the pool, as far as can be told without
+// placing it.
+func (p *placer) pools(name string) bool {
+	dir, from, local := p.find(name)
+	if p.method != link.Auto || !local {
+		return p.method == link.Copy || p.method == link.Auto
 	}
-	return os.Symlink(absolute, to)
+	p.tried.Do(func() {
+		can, err := canLink(dir.Path(from), p.trial)
+		p.refuses = !can || err != nil
+		_ = os.Remove(p.trial) // if it stays, it goes with the work directory
+	})
+	return p.refuses
 }

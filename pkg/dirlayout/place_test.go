@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/dirlayout"
+	"github.com/seed-5b48bd9d/drydock/pkg/link"
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 	"github.com/seed-5b48bd9d/drydock/pkg/source"
@@ -64,7 +65,7 @@ func TestOtherFileSystem(t *testing.T) {
 	tr := write(t, t.TempDir(), sample, plan.Rules{})
 	layouts := elsewhere(t)
 	before := snapshot(t, tr.dir)
-	usage := tr.convert(t, layouts, dirlayout.Auto)
+	usage := tr.convert(t, layouts, link.Auto)
 	if !strings.Contains(usage.Why, syscall.EXDEV.Error()) {
 		t.Errorf("why: %q", usage.Why)
 	}
@@ -72,17 +73,17 @@ func TestOtherFileSystem(t *testing.T) {
 	diff(t, before, snapshot(t, tr.dir))
 	diff(t, list(t, layoutsOf(t, tr)), list(t, layouts))
 
-	again := tr.convert(t, layouts, dirlayout.Auto)
+	again := tr.convert(t, layouts, link.Auto)
 	diff(t, dirlayout.Usage{}, again)
 	if err := os.RemoveAll(filepath.Join(layouts, "single:latest")); err != nil {
 		t.Fatal(err)
 	}
-	again = tr.convert(t, layouts, dirlayout.Auto) // after library/app:v1, which has the blobs
+	again = tr.convert(t, layouts, link.Auto) // after library/app:v1, which has the blobs
 	if again.Copied != int64(len(tr.Bytes("amd"))) {
 		t.Errorf("with the blobs in other layouts, %d bytes are copied", again.Copied)
 	}
 
-	l := tr.open(t, elsewhere(t), dirlayout.Hardlink)
+	l := tr.open(t, elsewhere(t), link.Hardlink)
 	defer l.Close()
 	if _, err := l.Write(context.Background(), tr.p.Images[0]); !errors.Is(err, syscall.EXDEV) || report.Advice(err) == "" {
 		t.Errorf("hard links alone: error %v", err)
@@ -95,24 +96,24 @@ func TestMethods(t *testing.T) {
 	whole := list(t, layoutsOf(t, tr))
 	t.Run("copy", func(t *testing.T) {
 		layouts := t.TempDir()
-		copiedOnce(t, tr, layouts, tr.convert(t, layouts, dirlayout.Copy))
+		copiedOnce(t, tr, layouts, tr.convert(t, layouts, link.Copy))
 		diff(t, whole, list(t, layouts))
 	})
 	t.Run("symlink", func(t *testing.T) {
 		layouts := t.TempDir()
 		t.Chdir(filepath.Dir(tr.dir))
 		relative := load(t, filepath.Base(tr.dir), plan.Rules{})
-		relative.convert(t, layouts, dirlayout.Symlink)
+		relative.convert(t, layouts, link.Symlink)
 		diff(t, whole, list(t, layouts))
 		blob := filepath.Join(layouts, "library/app:v1", tr.Digest("base").Encoded())
 		if to, err := os.Readlink(blob); err != nil || !filepath.IsAbs(to) || !sameFile(t, blob, tr.file("base")) {
 			t.Errorf("it leads to %q, error %v", to, err)
 		}
-		diff(t, dirlayout.Usage{}, relative.convert(t, layouts, dirlayout.Symlink))
+		diff(t, dirlayout.Usage{}, relative.convert(t, layouts, link.Symlink))
 	})
 	t.Run("reflink", func(t *testing.T) {
 		layouts := t.TempDir()
-		l := tr.open(t, layouts, dirlayout.Reflink)
+		l := tr.open(t, layouts, link.Reflink)
 		_, err := l.Write(context.Background(), tr.p.Images[0])
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
@@ -129,8 +130,8 @@ func TestMethods(t *testing.T) {
 		layouts := t.TempDir()
 		far := tr
 		far.src = struct{ source.Source }{tr.src} // without LocalPath
-		copiedOnce(t, tr, layouts, far.convert(t, layouts, dirlayout.Auto))
-		for _, method := range []dirlayout.Method{dirlayout.Hardlink, dirlayout.Symlink, dirlayout.Reflink} {
+		copiedOnce(t, tr, layouts, far.convert(t, layouts, link.Auto))
+		for _, method := range []link.Method{link.Hardlink, link.Symlink, link.Reflink} {
 			l := far.open(t, t.TempDir(), method)
 			if _, err := l.Write(context.Background(), tr.p.Images[0]); err == nil {
 				t.Errorf("%s is made", method)
@@ -141,18 +142,10 @@ func TestMethods(t *testing.T) {
 	diff(t, before, snapshot(t, tr.dir))
 }
 
-func TestValidMethod(t *testing.T) {
-	for m, want := range map[dirlayout.Method]bool{"": true, "auto": true, "hardlink": true, "reflink": true, "symlink": true, "copy": true, "link": false, "Auto": false} {
-		if m.Valid() != want {
-			t.Errorf("%q is valid: %v", m, m.Valid())
-		}
-	}
-}
-
 // TestSideBySide makes layouts from many sides, which all need the same blobs.
 func TestSideBySide(t *testing.T) {
 	tr := write(t, t.TempDir(), sample, plan.Rules{})
-	for _, method := range []dirlayout.Method{dirlayout.Auto, dirlayout.Copy} {
+	for _, method := range []link.Method{link.Auto, link.Copy} {
 		layouts := t.TempDir()
 		l := tr.open(t, layouts, method)
 		var all sync.WaitGroup
@@ -167,7 +160,7 @@ func TestSideBySide(t *testing.T) {
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if method == dirlayout.Copy {
+		if method == link.Copy {
 			copiedOnce(t, tr, layouts, l.Usage())
 		}
 	}
@@ -199,7 +192,7 @@ func TestTooManyLinks(t *testing.T) {
 	tr := write(t, t.TempDir(), sample, plan.Rules{})
 	fullOfLinks(t, tr.file("base"))
 	layouts := t.TempDir()
-	usage := tr.convert(t, layouts, dirlayout.Auto)
+	usage := tr.convert(t, layouts, link.Auto)
 	if want := int64(len(tr.Bytes("base"))); usage.Copied != want || !strings.Contains(usage.Why, syscall.EMLINK.Error()) {
 		t.Errorf("used %+v, want a copy of %d bytes", usage, want)
 	}
@@ -214,7 +207,7 @@ func TestTooManyLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	usage = tr.convert(t, layouts, dirlayout.Auto)
+	usage = tr.convert(t, layouts, link.Auto)
 	if want := int64(len(tr.Bytes("base"))); usage.Copied > 2*want || usage.Copied == 0 {
 		t.Errorf("used %+v", usage)
 	}
@@ -299,7 +292,7 @@ func TestReadOnlyMount(t *testing.T) {
 	mounted := load(t, at, plan.Rules{})
 	mounted.Builder = tr.Builder
 	layouts := t.TempDir()
-	copiedOnce(t, mounted, layouts, mounted.convert(t, layouts, dirlayout.Auto))
+	copiedOnce(t, mounted, layouts, mounted.convert(t, layouts, link.Auto))
 	if _, err := dirlayout.Open(filepath.Join(at, "layouts"), mounted.src, nil); err == nil || report.Advice(err) == "" {
 		t.Errorf("layouts on a read-only mount: error %v", err)
 	}
@@ -309,7 +302,7 @@ func TestDiskFull(t *testing.T) {
 	tr := write(t, t.TempDir(), "random huge 700000\nimage small amd64 base\nimage large amd64 huge\ntag a small small\ntag b large large\n", plan.Rules{})
 	layouts := t.TempDir()
 	mount(t, "tmpfs", layouts, "tmpfs", 0, "size=300k")
-	l := tr.open(t, layouts, dirlayout.Auto)
+	l := tr.open(t, layouts, link.Auto)
 	if _, err := l.Write(context.Background(), tr.image(t, "b:large")); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "b:large") || report.Advice(err) == "" {
 		t.Errorf("error %v", err)
 	}
@@ -335,7 +328,7 @@ func TestChanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	layouts := t.TempDir()
-	l := tr.open(t, layouts, dirlayout.Copy)
+	l := tr.open(t, layouts, link.Copy)
 	for _, name := range []string{"library/app:v1", "library/app:deep"} {
 		if _, err := l.Write(context.Background(), tr.image(t, name)); err == nil {
 			t.Errorf("%s is made", name)

@@ -3,8 +3,6 @@ package dirlayout
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +10,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/seed-5b48bd9d/drydock/pkg/link"
 	"github.com/seed-5b48bd9d/drydock/pkg/source"
 )
 
@@ -80,7 +79,7 @@ func (p *pool) place(ctx context.Context, name, local string, size int64, to str
 		if err := p.fill(ctx, f, name, local, size); err != nil {
 			return err
 		}
-		err := hardlink(f.path, to)
+		err := link.Hard(f.path, to)
 		switch {
 		case err == nil && f.clone:
 			p.cloned.Add(1)
@@ -88,7 +87,7 @@ func (p *pool) place(ctx context.Context, name, local string, size int64, to str
 		case !again && (errors.Is(err, syscall.EMLINK) || errors.Is(err, syscall.ENOENT)):
 			f.path = "" // it has all the links a file can have, or went with its layout
 			os.Remove(p.path(name))
-		case err != nil && refusesLinks(err):
+		case err != nil && link.Refused(err):
 			return p.unlinkable(ctx, f, name, local, size, to)
 		default:
 			return err
@@ -102,7 +101,7 @@ func (p *pool) fill(ctx context.Context, f *pooled, name, local string, size int
 		return nil
 	}
 	path := p.path(name)
-	if !hasFiles(p.dir, []string{filepath.Base(path)}, size) {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Size() != size {
 		if err := os.MkdirAll(p.dir, 0o755); err != nil {
 			return err
 		}
@@ -129,61 +128,9 @@ func (p *pool) unlinkable(ctx context.Context, f *pooled, name, local string, si
 // write makes a file of the source anew, whole or not at all, and says whether
 // it shares its blocks with the original.
 func (p *pool) write(ctx context.Context, name, local string, size int64, to string) (clone bool, err error) {
-	partial := to + ".partial"
-	os.Remove(partial)
-	defer func() {
-		if err != nil {
-			os.Remove(partial)
-		}
-	}()
-	if clone = local != "" && cloneTo(local, partial) == nil; !clone {
-		if err := p.copy(ctx, name, partial); err != nil {
-			return false, fmt.Errorf("copying %s: %w", name, err)
-		}
-	}
-	info, err := os.Stat(partial)
-	if err != nil {
-		return false, err
-	}
-	if info.Size() != size {
-		return false, fmt.Errorf("copying %s: %d bytes, %d were expected: it changed since the scan", name, info.Size(), size)
-	}
-	if !clone {
+	clone, err = link.File{FS: p.src, Name: name, Local: local, Size: size}.Anew(ctx, to)
+	if err == nil && !clone {
 		p.copied.Add(size)
 	}
-	return clone, os.Rename(partial, to)
-}
-
-func (p *pool) copy(ctx context.Context, name, to string) error {
-	in, err := p.src.Open(name)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	if err := copyAll(ctx, out, in); err != nil {
-		return errors.Join(err, out.Close())
-	}
-	// A name must not outlive a power cut without its bytes.
-	return errors.Join(out.Sync(), out.Close())
-}
-
-// copyStep is how many bytes are copied before the context is asked again.
-// Between files, the kernel copies each step on its own.
-const copyStep = 64 << 20
-
-func copyAll(ctx context.Context, out io.Writer, in io.Reader) error {
-	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if _, err := io.CopyN(out, in, copyStep); err == io.EOF {
-			return nil
-		} else if err != nil {
-			return err
-		}
-	}
+	return clone, err
 }

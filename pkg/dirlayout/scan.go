@@ -219,7 +219,7 @@ func (r *reader) child(dir string, d digest.Digest) (content []byte, file string
 }
 
 // blob adds a blob by its size. Whether that is right is settled when all are known.
-func (r *reader) blob(dir string, b ocispec.Descriptor) {
+func (r *reader) blob(dir string, b *ocispec.Descriptor) {
 	for _, name := range FileNames(b.Digest, "") {
 		file := path.Join(dir, name)
 		info, err := r.fsys.Stat(file)

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/dirlayout"
+	"github.com/seed-5b48bd9d/drydock/pkg/link"
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 )
@@ -31,7 +32,7 @@ func TestRoundTrip(t *testing.T) {
 			rules := plan.Rules{Untagged: true, Target: &plan.Target{Project: "library", Rewrites: []plan.Rewrite{{From: "team", To: "new/team"}}}}
 			tr := load(t, dir, rules)
 			layouts := t.TempDir()
-			tr.convert(t, layouts, dirlayout.Auto)
+			tr.convert(t, layouts, link.Auto)
 			x, err := scan(t, layouts)
 			if err != nil {
 				t.Fatal(err)

@@ -16,7 +16,7 @@ import (
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/inmemory"
 	"github.com/sirupsen/logrus"
 
-	"github.com/seed-5b48bd9d/drydock/pkg/dirlayout"
+	"github.com/seed-5b48bd9d/drydock/pkg/link"
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 	"github.com/seed-5b48bd9d/drydock/pkg/storage"
 )
@@ -57,7 +57,7 @@ func TestSkopeo(t *testing.T) {
 		"alpine", "library/alpine", "library/base", "team/app/api:{1.*,buildkit,duplicate}", "team/app/web:{1.0,multi,buildkit,sha256-*}", "a/**", "charts/web", "artifacts/marker",
 	}})
 	layouts := t.TempDir()
-	tr.convert(t, layouts, dirlayout.Auto)
+	tr.convert(t, layouts, link.Auto)
 	host := registry(t)
 	// Without --scoped it keeps the last component of a repository alone.
 	if out, err := skopeo(t, "sync", "--all", "--src", "dir", "--dest", "docker", "--dest-tls-verify=false", "--scoped", layouts, host+"/all"); err != nil {

@@ -10,32 +10,31 @@ import (
 	"syscall"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
 
+	"github.com/seed-5b48bd9d/drydock/pkg/link"
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
-	"github.com/seed-5b48bd9d/drydock/pkg/storage"
-)
-
-// The contents of the file version, of which there are two. The second version
-// knows digests of other algorithms, by names with the algorithm in front.
-const (
-	Version1_1 = "Directory Transport Version: 1.1\n"
-	Version1_2 = "Directory Transport Version: 1.2\n"
 )
 
 // writer builds one layout beside its final name.
 type writer struct {
 	layouts *Layouts
 	tmp     string
+	dir     *link.Dir // tmp, until it is filled
 	final   string
 	version string
 }
 
 func (l *Layouts) create(final string) (*writer, error) {
-	tmp := filepath.Join(l.staging, strconv.FormatInt(l.made.Add(1), 10))
+	tmp := l.staging + separator + strconv.FormatInt(l.made.Add(1), 10)
 	if err := os.Mkdir(tmp, 0o755); err != nil {
 		return nil, err
 	}
-	return &writer{layouts: l, tmp: tmp, final: final, version: Version1_1}, nil
+	dir, err := link.OpenDir(tmp)
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(tmp))
+	}
+	return &writer{layouts: l, tmp: tmp, dir: dir, final: final, version: Version1_1}, nil
 }
 
 // fill puts every file of an image into the layout.
@@ -55,7 +54,7 @@ func (w *writer) fill(ctx context.Context, i plan.Image) error {
 			return err
 		}
 	}
-	if err := os.WriteFile(filepath.Join(w.tmp, "version"), []byte(w.version), 0o644); err != nil {
+	if err := w.layouts.versions.place(w.version, w.dir, "version"); err != nil {
 		return err
 	}
 	if i.Updated.IsZero() {
@@ -74,7 +73,7 @@ func (w *writer) linkManifest(ctx context.Context, d digest.Digest, size int64, 
 	}
 	for _, name := range names {
 		if content != nil {
-			if err := os.WriteFile(filepath.Join(w.tmp, name), content, 0o644); err != nil {
+			if err := os.WriteFile(w.dir.Path(name), content, 0o644); err != nil {
 				return err
 			}
 			continue
@@ -97,7 +96,7 @@ func (w *writer) linkBlob(ctx context.Context, d digest.Digest, size int64) erro
 }
 
 func (w *writer) link(ctx context.Context, d digest.Digest, size int64, name string) error {
-	return w.layouts.place.place(ctx, w.layouts.path(d), size, w.tmp+string(filepath.Separator)+name)
+	return w.layouts.place.place(ctx, w.layouts.path(d), size, w.dir, name)
 }
 
 // names are the file names a reader may look for: the digest's hex and, for
@@ -120,25 +119,38 @@ func FileNames(d digest.Digest, suffix string) []string {
 	return names
 }
 
-// commit gives the layout its final name. What was there before goes only when
-// the new one is ready to take its place.
-func (w *writer) commit() error {
-	if err := os.MkdirAll(filepath.Dir(w.final), 0o755); err != nil {
-		return err
+// commit gives the layout its final name, unless the image has a whole one there
+// by now: made says which. What else was there goes only when the new one is
+// ready to take its place.
+func (w *writer) commit(i plan.Image) (made bool, err error) {
+	err = rename(w.tmp, w.final)
+	if errors.Is(err, fs.ErrNotExist) { // the first one of its directory
+		if err := os.MkdirAll(filepath.Dir(w.final), 0o755); err != nil {
+			return false, err
+		}
+		err = rename(w.tmp, w.final)
 	}
-	err := os.Rename(w.tmp, w.final)
 	if err == nil || !isInTheWay(err) {
-		return err
+		return err == nil, err
 	}
+	if whole, err := w.layouts.existing(w.final, i); err != nil || whole {
+		return false, err
+	}
+	err = w.replace()
+	return err == nil, err
+}
+
+// replace gives the layout the name of one that is not whole.
+func (w *writer) replace() error {
 	if err := replaceable(w.final); err != nil {
 		return err
 	}
 	old := w.tmp + ".old"
-	if err := os.Rename(w.final, old); err != nil {
+	if err := rename(w.final, old); err != nil {
 		return err
 	}
-	if err := os.Rename(w.tmp, w.final); err != nil {
-		return errors.Join(err, os.Rename(old, w.final))
+	if err := rename(w.tmp, w.final); err != nil {
+		return errors.Join(err, rename(old, w.final))
 	}
 	// It is done. What cannot be removed here stays in the work directory.
 	_ = os.RemoveAll(old)
@@ -148,49 +160,18 @@ func (w *writer) commit() error {
 // abort takes away what was built so far.
 func (w *writer) abort() { os.RemoveAll(w.tmp) }
 
-// existing tells whether the image's layout is there and whole already: every
-// file of the right size, and the manifest that of the image.
-func (l *Layouts) existing(final string, i plan.Image) (bool, error) {
-	content, err := readFile(filepath.Join(final, "manifest.json"), maxManifest)
-	if errors.Is(err, fs.ErrPermission) {
-		return false, err
-	}
-	if err != nil { // whether it may be replaced is settled when a whole one is ready
-		return false, nil
-	}
-	if !storage.HasDigest(content, i.Manifest.Digest) || !hasVersion(final) {
-		return false, nil
-	}
-	for _, m := range i.Manifests {
-		if m.Digest != i.Manifest.Digest && !hasFiles(final, FileNames(m.Digest, ".manifest.json"), m.Size) {
-			return false, nil
+// rename is os.Rename without its look at the target beforehand, which the kernel
+// takes as well.
+func rename(from, to string) error {
+	for {
+		err := unix.Rename(from, to)
+		if err == nil {
+			return nil
+		}
+		if err != syscall.EINTR {
+			return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
 		}
 	}
-	for _, b := range i.Blobs {
-		if !hasFiles(final, FileNames(b.Digest, ""), b.Size) {
-			return false, nil
-		}
-	}
-	for _, b := range i.Blobs {
-		l.place.pool.know(l.path(b.Digest), filepath.Join(final, b.Digest.Encoded()))
-	}
-	return true, nil
-}
-
-func hasVersion(dir string) bool {
-	content, err := readFile(filepath.Join(dir, "version"), 1<<10)
-	return err == nil && (string(content) == Version1_1 || string(content) == Version1_2)
-}
-
-// hasFiles tells whether all names are regular files of a size in bytes.
-func hasFiles(dir string, names []string, size int64) bool {
-	for _, name := range names {
-		info, err := os.Stat(dir + string(filepath.Separator) + name)
-		if err != nil || !info.Mode().IsRegular() || info.Size() != size {
-			return false
-		}
-	}
-	return true
 }
 
 // isInTheWay tells errors of a rename that mean that its target is there.

@@ -1,4 +1,4 @@
-package dirlayout
+package link
 
 import (
 	"errors"
@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cloneTo makes a file that shares its blocks with another, on file systems
+// Clone makes a file that shares its blocks with another, on file systems
 // that can: btrfs, XFS, bcachefs.
-func cloneTo(from, to string) (err error) {
+func Clone(from, to string) (err error) {
 	in, err := os.Open(from)
 	if err != nil {
 		return err

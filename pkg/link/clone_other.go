@@ -1,13 +1,13 @@
 //go:build !linux
 
-package dirlayout
+package link
 
 import (
 	"os"
 	"syscall"
 )
 
-// cloneTo is not to be had here.
-func cloneTo(from, to string) error {
+// Clone is not to be had here.
+func Clone(from, to string) error {
 	return &os.LinkError{Op: "clone", Old: from, New: to, Err: syscall.ENOTSUP}
 }
