@@ -61,7 +61,7 @@ func (i *Image) writeDocker(ctx context.Context, to sink) error {
 }
 
 // dockerName is a file's name: that of the config is the image's id in docker.
-func dockerName(d ocispec.Descriptor, n int) string {
+func dockerName(d *ocispec.Descriptor, n int) string {
 	switch {
 	case n == 0:
 		return d.Digest.Encoded() + ".json"

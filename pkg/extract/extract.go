@@ -83,12 +83,34 @@ func ParseReference(s string) (plan.Reference, error) {
 type Image struct {
 	Reference plan.Reference // with its digest
 	Manifest  ocispec.Descriptor
-	Manifests []ocispec.Descriptor // children before parents, Manifest last
-	Blobs     []ocispec.Descriptor // each once
-	Size      int64                // bytes of all these
+	Manifests []*ocispec.Descriptor // children before parents, Manifest last
+	Blobs     []*ocispec.Descriptor // each once
+	Size      int64                 // bytes of all these
 
 	src   source.Source
 	index *storage.Index
+}
+
+// Needs tells of a blob's or a manifest's digest, as the names of files have it,
+// whether it is a part of the image: its own, or the one that it is kept under.
+func (i *Image) Needs() func(digest.Digest) bool {
+	needed, kept := map[digest.Digest]bool{}, map[string]bool{}
+	need := func(d digest.Digest) { needed[d], kept[i.index.Path(d)] = true, true }
+	for _, m := range i.Manifests {
+		need(m.Digest)
+	}
+	for _, b := range i.Blobs {
+		need(b.Digest)
+	}
+	return func(d digest.Digest) bool { return needed[d] || kept[storage.BlobPath(d)] }
+}
+
+// In is the image in another source that has the same files, from which it will
+// be written.
+func (i *Image) In(src source.Source) *Image {
+	there := *i
+	there.src = src
+	return &there
 }
 
 // Write writes an archive to w. Where it fails, what was written is not whole.

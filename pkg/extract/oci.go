@@ -29,7 +29,7 @@ func (i *Image) writeOCI(ctx context.Context, to sink) error {
 			return err
 		}
 	}
-	for _, list := range [][]ocispec.Descriptor{i.Manifests, i.Blobs} {
+	for _, list := range [][]*ocispec.Descriptor{i.Manifests, i.Blobs} {
 		for _, d := range list {
 			name := path.Join(ocispec.ImageBlobsDir, d.Digest.Algorithm().String(), d.Digest.Encoded())
 			if err := i.copy(ctx, to, name, d.Digest, d.Size); err != nil {

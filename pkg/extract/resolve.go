@@ -175,7 +175,7 @@ func (i *Image) close(d digest.Digest) error {
 		}
 		return report.WithHint(err, i.whole(d))
 	}
-	for _, list := range [][]ocispec.Descriptor{c.Manifests, c.Blobs} {
+	for _, list := range [][]*ocispec.Descriptor{c.Manifests, c.Blobs} {
 		for _, one := range list {
 			if _, away := i.index.Away(one.Digest); away {
 				return fmt.Errorf("%s is not in this bundle, but in the one that it builds on", one.Digest)
@@ -183,7 +183,7 @@ func (i *Image) close(d digest.Digest) error {
 		}
 	}
 	i.Manifests, i.Blobs, i.Size = c.Manifests, c.Blobs, c.Size
-	i.Manifest = c.Manifests[len(c.Manifests)-1]
+	i.Manifest = *c.Manifests[len(c.Manifests)-1]
 	return nil
 }
 

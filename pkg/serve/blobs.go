@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -29,9 +30,12 @@ func (r *Registry) serveBlob(w http.ResponseWriter, req *http.Request, repo *rep
 		return r.lost(err, blobUnknown, repo, d.String())
 	}
 	defer f.Close()
+	if strings.Contains(req.Header.Get("Range"), ",") {
+		req.Header.Del("Range") // parts in a row are no registry's answer: this is all of it, as RFC 9110, 14.2 allows
+	}
 	state := r.known(d, as)
 	if state == unknown && req.Method == http.MethodGet && partial(req) {
-		if state, err = r.hash(req.Context(), f, d, as); err != nil {
+		if state, err = r.settled(req.Context(), f, d, as); err != nil {
 			return r.lost(err, blobUnknown, repo, d.String())
 		}
 	}

@@ -30,7 +30,7 @@ type repository struct {
 // manifest is a manifest to serve.
 type manifest struct {
 	ocispec.Descriptor
-	children []ocispec.Descriptor
+	children []*ocispec.Descriptor
 	content  []byte // of an index that was cut; nil: it lies in the source
 }
 
@@ -55,7 +55,7 @@ func newCatalog(x *storage.Index, p *plan.Plan) (catalog, []plan.Image) {
 
 // away tells of an image of which a part is not in the source.
 func away(x *storage.Index, i plan.Image) bool {
-	for _, list := range [][]ocispec.Descriptor{i.Manifests, i.Blobs} {
+	for _, list := range [][]*ocispec.Descriptor{i.Manifests, i.Blobs} {
 		for _, d := range list {
 			if _, away := x.Away(d.Digest); away {
 				return true
@@ -91,8 +91,8 @@ func (r *repository) add(x *storage.Index, i plan.Image) {
 	}
 }
 
-func (r *repository) addManifest(x *storage.Index, i plan.Image, d ocispec.Descriptor) {
-	m := manifest{Descriptor: d}
+func (r *repository) addManifest(x *storage.Index, i plan.Image, d *ocispec.Descriptor) {
+	m := manifest{Descriptor: *d}
 	parsed := x.Manifest(d.Digest)
 	if i.Trim != nil && i.Trim.Contents[d.Digest] != nil {
 		m.content = i.Trim.Contents[d.Digest]

@@ -62,18 +62,25 @@ func (r *Registry) Images() int { return r.catalog.images }
 // the source, which is a differential bundle.
 func (r *Registry) Elsewhere() []plan.Image { return r.elsewhere }
 
+// headerTimeout is for a request's headers to come, and for what is announced
+// behind them.
+var headerTimeout = 10 * time.Second
+
+// graceTime is for requests under way, when the end is asked for.
+var graceTime = 5 * time.Second
+
 const (
-	headerTimeout = 10 * time.Second // for a request's headers to come
-	idleTimeout   = 2 * time.Minute
-	graceTime     = 5 * time.Second // for requests under way, when the end is asked for
-	maxHeaders    = 64 << 10        // bytes
+	idleTimeout = 2 * time.Minute
+	maxHeaders  = 64 << 10 // bytes
 )
 
 // Run serves a handler on a listener until ctx ends, and then gives requests
-// under way some seconds. It closes the listener. To be asked to end is no error.
+// under way some seconds. It closes the listener, and connections of clients that
+// stop in the middle of something. To be asked to end is no error.
 func Run(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
 	server := &http.Server{
-		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaders,
+		Handler: keepMoving(h), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaders,
+		HTTP2:    &http.HTTP2Config{WriteByteTimeout: stallTime},
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	ended := make(chan error, 1)

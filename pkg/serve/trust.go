@@ -30,9 +30,10 @@ type sight struct {
 
 // trust keeps which blobs were hashed, and with what result.
 type trust struct {
-	all    bool // everything was hashed before
-	mu     sync.Mutex
-	states map[digest.Digest]settled
+	all     bool // everything was hashed before
+	mu      sync.Mutex
+	states  map[digest.Digest]settled
+	hashing map[digest.Digest]chan struct{} // what is being hashed; closed when that is over
 }
 
 type settled struct {
@@ -40,7 +41,9 @@ type settled struct {
 	state state
 }
 
-func newTrust(all bool) *trust { return &trust{all: all, states: map[digest.Digest]settled{}} }
+func newTrust(all bool) *trust {
+	return &trust{all: all, states: map[digest.Digest]settled{}, hashing: map[digest.Digest]chan struct{}{}}
+}
 
 func (t *trust) of(d digest.Digest, as sight) state {
 	t.mu.Lock()
@@ -65,6 +68,24 @@ func (t *trust) settle(d digest.Digest, as sight, right bool) state {
 	return s
 }
 
+// enter lets one at a time hash a blob, since clients ask for many parts of one at
+// once. It gives what ends that or, where somebody else is at it, what to wait for.
+func (t *trust) enter(d digest.Digest) (leave func(), wait <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if over, ok := t.hashing[d]; ok {
+		return nil, over
+	}
+	over := make(chan struct{})
+	t.hashing[d] = over
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.hashing, d)
+		close(over)
+	}, nil
+}
+
 // known is what is known of a blob without reading it: from this registry's own
 // reading, or from the source's.
 func (r *Registry) known(d digest.Digest, as sight) state {
@@ -75,6 +96,26 @@ func (r *Registry) known(d digest.Digest, as sight) state {
 		}
 	}
 	return state
+}
+
+// settled gives what a blob is known to be, once it is hashed: by this request, or
+// by another one that has begun.
+func (r *Registry) settled(ctx context.Context, f content, d digest.Digest, as sight) (state, error) {
+	for {
+		leave, wait := r.trust.enter(d)
+		if wait == nil {
+			defer leave()
+			if state := r.trust.of(d, as); state != unknown {
+				return state, nil
+			}
+			return r.hash(ctx, f, d, as)
+		}
+		select {
+		case <-wait: // the other one may have been broken off
+		case <-ctx.Done():
+			return unknown, ctx.Err()
+		}
+	}
 }
 
 // hash reads a blob from its beginning to its end, and goes back.
