@@ -1,0 +1,30 @@
+package tree
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// RefuseMoves has the file system refuse to move what is to replace nothing, as
+// NFS does.
+func RefuseMoves(t *testing.T) {
+	moveBy(t, func(*os.File, string, *os.File, string) error { return errNoMove })
+}
+
+// BeforeMoves has something done before each move to a path. With refused, the
+// moves are then refused.
+func BeforeMoves(t *testing.T, refused bool, do func(path string)) {
+	moveBy(t, func(from *os.File, name string, to *os.File, as string) error {
+		do(filepath.Join(to.Name(), as))
+		if refused {
+			return errNoMove
+		}
+		return rename(from, name, to, as)
+	})
+}
+
+func moveBy(t *testing.T, move func(*os.File, string, *os.File, string) error) {
+	renameNew = move
+	t.Cleanup(func() { renameNew = rename })
+}
