@@ -36,6 +36,9 @@ type Harbor struct {
 	// ReadOnly tells that nobody may push. An account that may not see it gets
 	// false; Preflight tells the two apart.
 	ReadOnly bool
+	// Storage is the driver that the registry keeps its blobs with, such as
+	// "filesystem" or "s3"; empty where this account may not see it.
+	Storage string
 
 	readOnly Known
 	creation string // who may create projects: everyone or adminonly; empty where it is not shown
@@ -54,6 +57,7 @@ func Detect(ctx context.Context, do Doer) (*Harbor, error) {
 		HarborVersion string  `json:"harbor_version"`
 		ReadOnly      *bool   `json:"read_only"`
 		Creation      string  `json:"project_creation_restriction"`
+		Storage       string  `json:"registry_storage_provider_name"`
 	}
 	if resp.StatusCode != http.StatusOK || !isJSON(resp) {
 		return nil, nil
@@ -61,7 +65,7 @@ func Detect(ctx context.Context, do Doer) (*Harbor, error) {
 	if json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&info) != nil || info.AuthMode == nil {
 		return nil, nil
 	}
-	h := &Harbor{do: do, Version: info.HarborVersion, AuthMode: *info.AuthMode, creation: info.Creation}
+	h := &Harbor{do: do, Version: info.HarborVersion, AuthMode: *info.AuthMode, Storage: info.Storage, creation: info.Creation}
 	if info.ReadOnly != nil {
 		h.ReadOnly, h.readOnly = *info.ReadOnly, known(*info.ReadOnly)
 	}

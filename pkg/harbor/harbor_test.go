@@ -106,7 +106,7 @@ func TestDetect(t *testing.T) {
 			}
 		})
 	}
-	if h := detect(t, start(t), "admin"); !strings.HasPrefix(h.Version, "v2.") || h.ReadOnly {
+	if h := detect(t, start(t), "admin"); !strings.HasPrefix(h.Version, "v2.") || h.ReadOnly || h.Storage != "filesystem" {
 		t.Errorf("as administrator: %+v", h)
 	}
 }

@@ -54,6 +54,9 @@ const (
 	TargetCollision     Code = "target-collision"
 	TargetCaseCollision Code = "target-case-collision"
 	TargetExtra         Code = "target-extra"
+	TargetBlob          Code = "target-blob"
+	TargetLink          Code = "target-link"
+	TargetUnseen        Code = "target-unseen"
 
 	HarborCredentials     Code = "harbor-credentials"
 	HarborReadOnly        Code = "harbor-read-only"
@@ -129,6 +132,9 @@ var Kinds = []Kind{
 	{TargetCollision, Skip, "two sources map to one target", "keep them apart with --rewrite, or leave one out with --exclude"},
 	{TargetCaseCollision, Note, "two targets differ in upper and lower case alone", "nothing, unless the target or the disk ignores case"},
 	{TargetExtra, Note, "the target has a tag that the source has not", "nothing, unless it should be gone"},
+	{TargetBlob, Skip, "the target's storage has a blob of another size under the same digest", "see whether it is damaged there; it is not replaced"},
+	{TargetLink, Skip, "a link in the target's storage names something other than it should", "see what damaged it there; it is not replaced"},
+	{TargetUnseen, Note, "a blob that was put into the target's storage is not seen by the target; it was sent instead", "see whether the storage is all that the target reads: a mirror or a cache in between would explain it"},
 	{HarborCredentials, Skip, "Harbor does not know the account, or its password is another", "check the user name and the password; robots are called robot$name"},
 	{HarborReadOnly, Skip, "Harbor is in read-only mode", "have an administrator end it under Configuration, System Settings"},
 	{HarborUnhealthy, Skip, "a component of Harbor is not well", "see Harbor's own logs before a long run"},
@@ -172,7 +178,7 @@ func (c Code) New(detail string) Finding {
 func (c Code) alwaysTold() bool {
 	switch c {
 	case ManifestLarge, ArtifactManifest, IndexOfLayers, ConfigNotJSON, PullThroughCache, RepositoryUntagged,
-		TargetExtra, HarborUnhealthy, HarborQuotaIgnored, HarborPullPolicy, HarborRetention, HarborSettings, HarborUnknown:
+		TargetExtra, TargetUnseen, HarborUnhealthy, HarborQuotaIgnored, HarborPullPolicy, HarborRetention, HarborSettings, HarborUnknown:
 		return true
 	}
 	return false

@@ -175,6 +175,7 @@ func facts(run *Run) []fact {
 		{"Started", stamp(run.Started)},
 		{"Took", lasted(s.Seconds)},
 		{"Sent", amount(s.UploadedBlobs, "blob", "blobs", s.UploadedBytes)},
+		{"Put into the target's storage", amount(s.PlacedBlobs, "blob", "blobs", s.PlacedBytes)},
 		{"Mounted, not sent", amount(s.MountedBlobs, "blob", "blobs", 0)},
 		{"Linked, not copied", amount(s.LinkedFiles, "file", "files", 0)},
 		{"Copied", amount(0, "", "", s.CopiedBytes)},

@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"html"
@@ -198,6 +199,33 @@ func TestHTMLSavings(t *testing.T) {
 	run.Summary.UniqueBytes = 0 // nobody counted
 	if text := readRun(t, run); strings.Contains(text, "each counted once") || strings.Contains(text, "Images share") {
 		t.Error("it tells of what nobody counted")
+	}
+}
+
+// TestPlaced tells of blobs that went into the target's storage as files.
+func TestPlaced(t *testing.T) {
+	run := goodRun(1)
+	run.Images[0].Size = 100 << 20
+	run.Outcomes[0].Uploaded, run.Outcomes[0].Bytes = 0, 0
+	run.Outcomes[0].Placed, run.Outcomes[0].PlacedBytes = 7, 90<<20
+	run.Summary = report.Summary{Images: 1}
+	run.Summary.Add(run.Outcomes[0])
+	if s := run.Summary; s.PlacedBlobs != 7 || s.PlacedBytes != 90<<20 || s.UploadedBytes != 0 {
+		t.Errorf("%+v", s)
+	}
+	text := html.UnescapeString(readRun(t, run))
+	for _, words := range []string{"Put into the target's storage", "7 blobs, 90 MiB", "or they were put into its storage as files"} {
+		if !strings.Contains(text, words) {
+			t.Errorf("%q is not there", words)
+		}
+	}
+	var out bytes.Buffer
+	if err := report.NewText(report.TextOptions{Out: &out, Err: &out}).Outcome(run.Outcomes[0]); err != nil || !strings.Contains(out.String(), "(7 placed, 90 MiB") {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+	out.Reset()
+	if err := report.NewJSON(&out).Outcome(run.Outcomes[0]); err != nil || !strings.Contains(out.String(), `"placed":7,"placedBytes":94371840`) {
+		t.Errorf("%q, %v", out.String(), err)
 	}
 }
 

@@ -149,6 +149,9 @@ func (t *tally) saved() string {
 	}
 	if spared := t.size - s.UploadedBytes; t.voice.sends && t.moved && spared > 0 {
 		why := "images share blobs, or the target had them"
+		if s.PlacedBlobs > 0 {
+			why += ", or they were put into its storage as files"
+		}
 		if t.bad() > 0 {
 			why += ", or they were not carried"
 		}

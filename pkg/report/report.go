@@ -5,7 +5,6 @@
 package report
 
 import (
-	"cmp"
 	"time"
 )
 
@@ -30,11 +29,6 @@ type Image struct {
 
 // Name is "repository:tag", or "repository@digest" where there is no tag.
 func (i Image) Name() string { return Name(i.Repository, i.Tag, i.Digest) }
-
-// Compare orders images by repository, tag and digest.
-func (i Image) Compare(o Image) int {
-	return cmp.Or(cmp.Compare(i.Repository, o.Repository), cmp.Compare(i.Tag, o.Tag), cmp.Compare(i.Digest, o.Digest))
-}
 
 // Name writes a reference as people read it: "repository:tag", or
 // "repository@digest" where there is no tag, or the repository alone.
@@ -70,6 +64,9 @@ type Outcome struct {
 	Uploaded int    `json:"uploaded"`        // blobs
 	Mounted  int    `json:"mounted"`         // blobs
 	Bytes    int64  `json:"bytes"`           // of the uploaded blobs
+
+	Placed      int   `json:"placed,omitempty"`      // blobs put into the target's storage as files
+	PlacedBytes int64 `json:"placedBytes,omitempty"` // of these
 }
 
 // Progress is how far a stage has come. Losing one loses nothing.
@@ -93,6 +90,8 @@ type Summary struct {
 	UploadedBlobs int     `json:"uploadedBlobs"`
 	MountedBlobs  int     `json:"mountedBlobs"`
 	UploadedBytes int64   `json:"uploadedBytes"`
+	PlacedBlobs   int     `json:"placedBlobs,omitempty"` // put into the target's storage as files
+	PlacedBytes   int64   `json:"placedBytes,omitempty"` // of these
 	LinkedFiles   int     `json:"linkedFiles"`
 	CopiedBytes   int64   `json:"copiedBytes"`
 	Seconds       float64 `json:"seconds"`
@@ -114,6 +113,8 @@ func (s *Summary) Add(o Outcome) {
 	s.UploadedBlobs += o.Uploaded
 	s.MountedBlobs += o.Mounted
 	s.UploadedBytes += o.Bytes
+	s.PlacedBlobs += o.Placed
+	s.PlacedBytes += o.PlacedBytes
 }
 
 // Handler tells what happens in one form: text, names, JSON Lines, a report

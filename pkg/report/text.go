@@ -44,6 +44,10 @@ type TextOptions struct {
 	Closing func(Summary) []string
 }
 
+// tableRows is of how many rows of the table the columns are as wide as each
+// other. All these rows are kept, so that they are not those of a whole registry.
+const tableRows = 10_000
+
 // shownFindings is how many findings of one code are shown in full.
 const shownFindings = 10
 
@@ -58,10 +62,14 @@ func (t *Text) Image(i Image) error {
 		return t.notable(i)
 	}
 	var err error
-	if t.opts.Targets {
-		return t.row(i.Name(), "→ "+i.Target, size(i.Size), remark(i))
+	if t.rows%tableRows == 0 {
+		err = t.images.Flush()
 	}
-	if t.rows++; t.rows == 1 {
+	t.rows++
+	if t.opts.Targets {
+		return errors.Join(err, t.row(i.Name(), "→ "+i.Target, size(i.Size), remark(i)))
+	}
+	if t.rows == 1 {
 		err = t.row("IMAGE", "DIGEST", "SIZE", "UPDATED", "PLATFORMS", "")
 	}
 	return errors.Join(err, t.row(shortName(i), shortDigest(i.Digest), size(i.Size), date(i.Updated), kind(i), remark(i)))
@@ -183,6 +191,9 @@ func sent(o Outcome) string {
 	var parts []string
 	if o.Uploaded > 0 {
 		parts = append(parts, fmt.Sprintf("%d sent, %s", o.Uploaded, size(o.Bytes)))
+	}
+	if o.Placed > 0 {
+		parts = append(parts, fmt.Sprintf("%d placed, %s", o.Placed, size(o.PlacedBytes)))
 	}
 	if o.Mounted > 0 {
 		parts = append(parts, fmt.Sprintf("%d mounted", o.Mounted))

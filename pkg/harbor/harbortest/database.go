@@ -30,6 +30,7 @@ type database struct {
 	quotasOff    bool
 	defaultQuota int64 // bytes
 	deadlocks    int
+	storage      string // the driver that blobs are said to be kept with
 }
 
 // A repository exists in Harbor once it holds an artifact.
@@ -57,6 +58,7 @@ func newDatabase() *database {
 		restriction:  Everyone,
 		unhealthy:    map[string]string{},
 		defaultQuota: unlimited,
+		storage:      "filesystem",
 	}
 	db.addProject("library", adminName, Project{Public: true})
 	return db

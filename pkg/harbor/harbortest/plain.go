@@ -9,7 +9,7 @@ import (
 // before it: no authentication, no projects. It keeps what is pushed in a
 // directory or, where that is empty, in memory. The caller closes it.
 func NewRegistry(dir string) (*httptest.Server, error) {
-	app, err := newRegistry(context.Background(), dir, "")
+	app, err := newRegistry(context.Background(), dir, "", false)
 	if err != nil {
 		return nil, err
 	}

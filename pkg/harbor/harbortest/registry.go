@@ -19,10 +19,13 @@ import (
 
 // newRegistry starts distribution's registry without authentication, upload
 // purging, metrics or logging. It takes foreign layers from any http URL, as
-// the registry in Harbor does.
-func newRegistry(ctx context.Context, dir, external string) (app *handlers.App, err error) {
+// the registry in Harbor does. That one also lets blobs be deleted
+// (make/photon/prepare/templates/registry/config.yml.jinja); a plain one does not
+// unless it is told to.
+func newRegistry(ctx context.Context, dir, external string, deletes bool) (app *handlers.App, err error) {
 	silence()
 	config := &configuration.Configuration{Storage: storageConfig(dir)}
+	config.Storage["delete"] = configuration.Parameters{"enabled": deletes}
 	config.HTTP.Host = external
 	config.Validation.Enabled = true
 	config.Validation.Manifests.URLs.Allow = []string{"^https?://."}

@@ -90,7 +90,7 @@ func New(opts *Options) (*Server, error) {
 	s.external = strings.TrimSuffix(cmp.Or(opts.ExternalURL, listenURL(s.http, opts.TLS)), "/")
 
 	ctx, stop := context.WithCancel(context.Background())
-	registry, err := newRegistry(ctx, opts.Dir, s.external)
+	registry, err := newRegistry(ctx, opts.Dir, s.external, true)
 	if err != nil {
 		stop()
 		_ = s.http.Listener.Close()

@@ -29,6 +29,12 @@ func (s *Server) SetDefaultQuota(bytes int64) {
 	s.db.locked(func() { s.db.defaultQuota = bytes })
 }
 
+// SetStorage has the server say that its registry keeps blobs with another
+// driver, such as s3. It goes on as before.
+func (s *Server) SetStorage(driver string) {
+	s.db.locked(func() { s.db.storage = driver })
+}
+
 // systemInfo tells more to those who are logged in.
 func (s *Server) systemInfo(c caller) map[string]any {
 	info := map[string]any{
@@ -47,7 +53,7 @@ func (s *Server) systemInfo(c caller) map[string]any {
 	info["notification_enable"] = true
 	info["project_creation_restriction"] = s.db.restriction
 	info["read_only"] = s.db.readOnly
-	info["registry_storage_provider_name"] = "filesystem"
+	info["registry_storage_provider_name"] = s.db.storage
 	_, info["registry_url"], _ = strings.Cut(s.external, "://")
 	return info
 }
