@@ -15,9 +15,13 @@ import (
 // is patience: no answer, or no more of one. There is no sense in waiting for
 // what costs the registry little as for a layer.
 func (r *Registry) do(req *http.Request, patience time.Duration) (*http.Response, error) {
+	return doBy(r.client, req, patience)
+}
+
+func doBy(client *http.Client, req *http.Request, patience time.Duration) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(req.Context())
 	watch := time.AfterFunc(patience, func() { cancel(errNoAnswer) })
-	resp, err := r.client.Do(req.WithContext(ctx))
+	resp, err := client.Do(req.WithContext(ctx))
 	if err != nil {
 		watch.Stop()
 		err = whyEnded(ctx, withoutQuery(err))

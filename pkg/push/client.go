@@ -1,6 +1,7 @@
 package push
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -32,23 +33,34 @@ const (
 	writeBuffer  = 128 << 10 // bytes; the default of 4 KiB makes a system call each
 )
 
-// newClient makes the one client. It has no cookie jar: Harbor takes a request
+// newClient makes a client of so many connections. It has no cookie jar: Harbor takes a request
 // that sends its session cookie back for one from a browser, and refuses it.
 // HTTP/1.1 alone: uploads over one HTTP/2 connection share one window.
 func newClient(config *tls.Config, jobs int) *http.Client {
 	return &http.Client{CheckRedirect: checkRedirect, Transport: &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:           connect,
 		TLSClientConfig:       config,
 		TLSHandshakeTimeout:   connectTimeout,
 		ResponseHeaderTimeout: answerTimeout,
 		ExpectContinueTimeout: expectTimeout,
 		IdleConnTimeout:       90 * time.Second,
+		MaxConnsPerHost:       jobs,
 		MaxIdleConnsPerHost:   jobs,
 		WriteBufferSize:       writeBuffer,
 		DisableCompression:    true,
 		Protocols:             http1(),
 	}}
+}
+
+// connect makes a connection that bodies can send themselves into.
+func connect(ctx context.Context, network, addr string) (net.Conn, error) {
+	dialer := &net.Dialer{Timeout: connectTimeout, KeepAlive: 30 * time.Second}
+	c, err := dialer.DialContext(ctx, network, addr)
+	if tcp, ok := c.(*net.TCPConn); ok {
+		return conn{tcp}, err
+	}
+	return c, err
 }
 
 // checkRedirect follows no redirect out of TLS, none that would turn a request

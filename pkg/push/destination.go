@@ -101,6 +101,7 @@ const (
 	notPlaced placed = iota
 	wasThere
 	mounted
+	filed // put into the target by a Placer
 	uploaded
 )
 
@@ -123,6 +124,9 @@ func (d *destination) reuse(ctx context.Context, info types.BlobInfo) (placed, e
 	}
 	if c == nil {
 		return wasThere, nil
+	}
+	if d.r.places(c.repository, c.digest) {
+		return d.r.placeClaimed(ctx, c, info)
 	}
 	location, err := d.r.startUpload(ctx, c)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
@@ -55,8 +56,18 @@ type expected struct {
 }
 
 func (e *expected) Read(p []byte) (int, error) {
+	e.begin()
+	return e.ReadCloser.Read(p)
+}
+
+// sendTo implements sender.
+func (e *expected) sendTo(c *net.TCPConn, n int64) (int64, error) {
+	e.begin()
+	return sendTo(c, e.ReadCloser, n)
+}
+
+func (e *expected) begin() {
 	if !e.spoken.Load() {
 		e.r.neverContinues.Store(true)
 	}
-	return e.ReadCloser.Read(p)
 }

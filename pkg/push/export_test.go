@@ -5,7 +5,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"testing"
 	"time"
+
+	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 )
 
 // What tests see of the inside.
@@ -48,9 +52,52 @@ func (r *Registry) SetExpectTimeout(d time.Duration) {
 
 // SetDial changes how connections are made, and ends those there are.
 func (r *Registry) SetDial(dial func(ctx context.Context, network, addr string) (net.Conn, error)) {
-	transport := r.client.Transport.(*http.Transport)
-	transport.CloseIdleConnections()
-	transport.DialContext = dial
+	for _, c := range []*http.Client{r.client, r.lookout} {
+		transport := c.Transport.(*http.Transport)
+		transport.CloseIdleConnections()
+		transport.DialContext = dial
+	}
+}
+
+// Connect makes a connection as clients do.
+var Connect = connect
+
+// DialBy is Dial over other connections.
+func DialBy(ctx context.Context, to plan.Destination, opts *Options, dial func(ctx context.Context, network, addr string) (net.Conn, error)) (*Registry, error) {
+	r := newRegistry(to, opts)
+	if err := r.prepare(to); err != nil {
+		return nil, err
+	}
+	r.SetDial(dial)
+	r.quick = firstTimeout
+	return r, r.ping(ctx)
+}
+
+// InMemory is how large a blob is that goes with its request's head.
+const InMemory = inMemory
+
+var ErrLocal = errLocal
+
+// SendsFile tells a body that is sent from its file.
+func SendsFile(body io.Reader) bool {
+	if e, ok := body.(*expected); ok {
+		body = e.ReadCloser
+	}
+	w, ok := body.(*watched)
+	return ok && w.file() != nil
+}
+
+// SendFile sends a file as the body of an upload.
+func SendFile(t testing.TB, c *net.TCPConn, path string, size int64) (int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	watch := time.AfterFunc(time.Hour, func() {})
+	defer watch.Stop()
+	w := &watched{&localReader{f}, watch, time.Hour, time.Hour, 0, size, &reach{}}
+	return conn{c}.ReadFrom(&io.LimitedReader{R: w, N: size})
 }
 
 // An Outage is what is known of a registry that is gone.

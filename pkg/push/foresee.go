@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 )
 
@@ -24,6 +26,28 @@ func (r *Registry) Foresee(ctx context.Context, img plan.Image) (there, replaces
 		}
 	}
 	return there, replaces, err
+}
+
+// LookUpTags asks which tags the images' repositories have, side by side. It is
+// optional, and comes before Foresee and Push: these ask when they come to a
+// repository, and where its images follow each other, all workers wait for that one
+// answer. It returns no error but that of ctx.
+func (r *Registry) LookUpTags(ctx context.Context, images []plan.Image) error {
+	asked := map[string]bool{}
+	g, asking := errgroup.WithContext(ctx)
+	g.SetLimit(r.opts.Jobs)
+	for _, i := range images {
+		to := i.Target
+		if to.Tag == "" || asked[to.Repository] {
+			continue
+		}
+		asked[to.Repository] = true
+		g.Go(func() error {
+			_, err := r.tags.mayHave(asking, to.Repository, to.Tag)
+			return err
+		})
+	}
+	return g.Wait()
 }
 
 func imageKey(img plan.Image) string { return img.Target.String() + "@" + img.Manifest.Digest.String() }

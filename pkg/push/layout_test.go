@@ -42,7 +42,7 @@ func (f *fixture) blob(algorithm digest.Algorithm, mediaType, content string) oc
 		f.files["version"] = []byte("Directory Transport Version: 1.2\n")
 	}
 	if f.files[name] == nil {
-		f.Blobs = append(f.Blobs, d)
+		f.Blobs = append(f.Blobs, &d)
 	}
 	f.files[name] = []byte(content)
 	return d
@@ -57,7 +57,8 @@ func (f *fixture) top(mediaType string, content []byte) *fixture {
 func (f *fixture) topAs(mediaType string, content []byte, d digest.Digest) {
 	f.files["manifest.json"] = content
 	f.Manifest = ocispec.Descriptor{MediaType: mediaType, Digest: d, Size: int64(len(content))}
-	f.Manifests = append(f.Manifests, f.Manifest)
+	top := f.Manifest
+	f.Manifests = append(f.Manifests, &top)
 	f.Source.Digest, f.Target.Digest = d, d
 }
 

@@ -87,11 +87,14 @@ const (
 )
 
 func strainOf(err error) strain {
+	if err == nil {
+		return eased
+	}
 	var status *StatusError
 	switch {
 	case isTransient(err):
 		return strained
-	case err == nil, errors.As(err, &status):
+	case errors.As(err, &status):
 		return eased
 	}
 	return unclear

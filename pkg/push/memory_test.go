@@ -50,7 +50,7 @@ func TestMemory(t *testing.T) {
 	}
 	s := serve(t, h)
 	f := image("app:1")
-	f.Blobs = append(f.Blobs, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: zeros, Size: size})
+	f.Blobs = append(f.Blobs, &ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer, Digest: zeros, Size: size})
 	layer, err := os.Create(filepath.Join(f.write(t), zeros.Encoded()))
 	if err != nil {
 		t.Fatal(err)

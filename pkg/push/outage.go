@@ -112,14 +112,15 @@ func (r *Registry) awaitAnswer(ctx context.Context) error {
 }
 
 // look asks for the base of the API, without a slot: where it is needed, the
-// others wait.
+// others wait. It does so over a connection of its own, since all others may be
+// busy for long with what the registry has yet to answer.
 func (r *Registry) look(ctx context.Context) error {
 	q := &request{method: http.MethodGet, path: "/v2/"}
 	req, err := r.newRequest(ctx, q)
 	if err != nil {
 		return err
 	}
-	resp, err := r.do(req, r.quick)
+	resp, err := doBy(r.lookout, req, r.quick)
 	switch {
 	case err != nil:
 		return err

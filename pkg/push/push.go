@@ -66,8 +66,11 @@ func (r *Registry) pushImage(ctx context.Context, layout types.ImageReference, i
 	dest := r.destination(img.Target, img.Manifest.Digest)
 	defer dest.Close()
 	err = r.pushParts(ctx, src, dest, img, o)
-	if isMissingPart(err) {
+	for tries := 0; isMissingPart(err) && tries <= len(img.Manifests); tries++ {
 		// Something was taken to be there that is not, or no longer: look again.
+		if !r.doubt(ctx, img, err) && tries > 0 {
+			break
+		}
 		r.forget(img)
 		err = r.pushParts(ctx, src, dest, img, o)
 	}
@@ -85,7 +88,7 @@ func (r *Registry) pushParts(ctx context.Context, src types.ImageSource, dest *d
 		return err
 	}
 	for _, m := range img.Manifests {
-		if err := r.pushManifest(ctx, src, dest, m, img); err != nil {
+		if err := r.pushManifest(ctx, src, dest, *m, img); err != nil {
 			return err
 		}
 	}
@@ -95,7 +98,7 @@ func (r *Registry) pushParts(ctx context.Context, src types.ImageSource, dest *d
 
 // pushBlobs brings blobs to the target side by side; how many at once, the
 // registry's slots say.
-func (r *Registry) pushBlobs(ctx context.Context, src types.ImageSource, dest *destination, blobs []ocispec.Descriptor, o *report.Outcome) error {
+func (r *Registry) pushBlobs(ctx context.Context, src types.ImageSource, dest *destination, blobs []*ocispec.Descriptor, o *report.Outcome) error {
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(r.opts.Jobs)
@@ -114,6 +117,9 @@ func (r *Registry) pushBlobs(ctx context.Context, src types.ImageSource, dest *d
 			switch how {
 			case mounted:
 				o.Mounted++
+			case filed:
+				o.Placed++
+				o.PlacedBytes += b.Size
 			case uploaded:
 				o.Uploaded++
 				o.Bytes += b.Size
@@ -129,7 +135,7 @@ func (r *Registry) pushBlobs(ctx context.Context, src types.ImageSource, dest *d
 // there: so a run that was interrupted leaves it where the next one looks.
 func (r *Registry) pushBlob(ctx context.Context, dest *destination, info types.BlobInfo, open opener) (placed, error) {
 	home := r.blobs.homeFor(info.Digest, dest.ref.Repository)
-	if home == "" {
+	if home == "" || r.places(dest.ref.Repository, info.Digest) {
 		return dest.bring(ctx, info, open)
 	}
 	how, err := r.destination(plan.Reference{Repository: home}, "").bring(ctx, info, open)

@@ -51,11 +51,12 @@ type Options struct {
 // Registry is a registry that images are pushed to. It is safe for use by
 // several goroutines.
 type Registry struct {
-	base   *url.URL // scheme and host
-	client *http.Client
-	opts   Options
-	auth   *authorizer
-	quick  time.Duration // how long an answer may take that costs the registry little
+	base    *url.URL // scheme and host
+	client  *http.Client
+	lookout *http.Client // of one connection, to see whether a registry that is gone is back
+	opts    Options
+	auth    *authorizer
+	quick   time.Duration // how long an answer may take that costs the registry little
 
 	limiter   *limiter // of requests under way
 	throttled sync.Once
@@ -66,6 +67,10 @@ type Registry struct {
 	blobs *blobMap
 	tags  *tagLists
 	tagBy func(ctx context.Context, repository, tag string, d digest.Digest) error // nil: as any other
+
+	placeBy    Placer // nil: blobs are sent
+	unseen     *set   // "repository@digest" that were placed and are not found
+	tellUnseen func(repository string, d digest.Digest)
 
 	manifests *set // "repository@digest" that the target is known to have
 	verified  *set // those that a HEAD has found there
@@ -105,6 +110,7 @@ func newRegistry(to plan.Destination, opts *Options) *Registry {
 		manifests: newSet(),
 		verified:  newSet(),
 		absent:    newSet(),
+		unseen:    newSet(),
 		locks:     newLocks(),
 		outage:    newOutage(),
 		checks:    newBlobChecks(),
@@ -137,7 +143,7 @@ func (r *Registry) prepare(to plan.Destination) error {
 	if err != nil {
 		return err
 	}
-	r.client = newClient(tls, r.opts.Jobs)
+	r.client, r.lookout = newClient(tls, r.opts.Jobs), newClient(tls, 1)
 	username, password, err := credentials(to.Host, &r.opts)
 	if err != nil {
 		return err
@@ -177,7 +183,7 @@ func (r *Registry) ping(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer drain(resp)
+	drain(resp) // before anything else is asked: there may be no other connection
 	if !looksLikeRegistry(resp) {
 		return errNoRegistry
 	}

@@ -46,11 +46,14 @@ func (r *Registry) retry(ctx context.Context, run func() error) error {
 	waits := growing(r.opts.RetryDelay, max(maxRetryDelay, r.opts.RetryDelay))
 	for tries, gone := 0, 0; ; tries++ {
 		err := run()
+		if err == nil {
+			return nil
+		}
 		var settled *settledError
 		switch {
 		case errors.As(err, &settled):
 			return settled.error
-		case err == nil, tries >= r.opts.RetryTimes, ctx.Err() != nil, !isTransient(err):
+		case tries >= r.opts.RetryTimes, ctx.Err() != nil, !isTransient(err):
 			return err // ctx itself: a connection that times out has the same error as a ctx
 		case isOutage(err) && r.outage.lasts():
 			return r.outage.givenUp(err)

@@ -84,3 +84,11 @@ func (l *localReader) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Seek winds the file, where it is one that can be wound.
+func (l *localReader) Seek(offset int64, whence int) (int64, error) {
+	if s, ok := l.ReadCloser.(io.Seeker); ok {
+		return s.Seek(offset, whence)
+	}
+	return 0, errors.ErrUnsupported
+}

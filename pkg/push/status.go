@@ -48,6 +48,9 @@ func (e *StatusError) Error() string {
 	return strings.Join(parts, ": ")
 }
 
+// maxDetails is how many of a registry's errors are kept.
+const maxDetails = 20
+
 // shownDetails is how many of a registry's errors are put into words.
 const shownDetails = 3
 
@@ -80,7 +83,7 @@ func newStatusError(req *http.Request, resp *http.Response) *StatusError {
 		Errors []ErrorDetail `json:"errors"`
 	}
 	if json.Unmarshal(content, &body) == nil {
-		e.Details = body.Errors[:min(len(body.Errors), 20)]
+		e.Details = body.Errors[:min(len(body.Errors), maxDetails)]
 	}
 	return e
 }

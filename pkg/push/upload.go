@@ -181,6 +181,10 @@ func (u *upload) send(ctx context.Context, q *request, from int64) (*http.Respon
 		if err != nil {
 			return nil, err
 		}
+		if l, ok := f.(*localReader); ok && from == 0 && u.size <= inMemory {
+			watch.Reset(u.thinking())
+			return l.readAhead(u.size)
+		}
 		watch.Reset(u.r.stall)
 		return &watched{f, watch, u.r.stall, u.thinking(), from, u.size, sent}, nil
 	}
@@ -208,26 +212,4 @@ func (r *Registry) atHome(err error, location *url.URL) error {
 func (u *upload) thinking() time.Duration {
 	const aSecond = 8 << 20 // bytes, of even a slow registry
 	return u.r.stall + min(answerTimeout, time.Duration(u.size/aSecond)*time.Second)
-}
-
-// watched winds the watch up at each read. When all is read, it is the registry's
-// turn. A reader has one user.
-type watched struct {
-	io.ReadCloser
-	watch           *time.Timer
-	stall, thinking time.Duration
-	at, size        int64 // bytes
-	sent            *reach
-}
-
-func (w *watched) Read(p []byte) (int, error) {
-	n, err := w.ReadCloser.Read(p)
-	w.at += int64(n)
-	w.sent.reached(w.at)
-	if w.at >= w.size {
-		w.watch.Reset(w.thinking)
-	} else {
-		w.watch.Reset(w.stall)
-	}
-	return n, err
 }

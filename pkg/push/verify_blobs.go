@@ -38,7 +38,7 @@ func (r *Registry) VerifyBlobs(ctx context.Context, img plan.Image) error {
 		case sizes[n] == missing:
 			wrong.Missing = append(wrong.Missing, b)
 		case sizes[n] != b.Size && sizes[n] != unknownSize:
-			wrong.Different = append(wrong.Different, BlobSize{b, sizes[n]})
+			wrong.Different = append(wrong.Different, BlobSize{*b, sizes[n]})
 		}
 	}
 	if len(wrong.Missing)+len(wrong.Different) > 0 {
@@ -51,7 +51,7 @@ func (r *Registry) VerifyBlobs(ctx context.Context, img plan.Image) error {
 // be.
 type BlobsError struct {
 	Image     plan.Reference // in the target
-	Missing   []ocispec.Descriptor
+	Missing   []*ocispec.Descriptor
 	Different []BlobSize
 }
 

@@ -32,15 +32,15 @@ func TestVerifyBlobs(t *testing.T) {
 	for _, test := range []struct {
 		name      string
 		f         *fixture
-		missing   []ocispec.Descriptor
+		missing   []*ocispec.Descriptor
 		different []push.BlobSize
 		err       string
 	}{
-		{"another size", one, nil, []push.BlobSize{{Descriptor: one.Blobs[1], Got: 7}},
+		{"another size", one, nil, []push.BlobSize{{Descriptor: *one.Blobs[1], Got: 7}},
 			fmt.Sprintf("verifying blobs of mig/app:1: %s has 7 bytes in the target, not 3", one.Blobs[1].Digest)},
 		{"missing", other, other.Blobs, nil,
 			fmt.Sprintf("verifying blobs of mig/app:2: %s is missing in the target, %s is missing in the target", other.Blobs[0].Digest, other.Blobs[1].Digest)},
-		{"both", mixed, other.Blobs, []push.BlobSize{{Descriptor: one.Blobs[1], Got: 7}}, ""},
+		{"both", mixed, other.Blobs, []push.BlobSize{{Descriptor: *one.Blobs[1], Got: 7}}, ""},
 	} {
 		err := r.VerifyBlobs(t.Context(), test.f.Image)
 		var wrong *push.BlobsError
@@ -59,7 +59,7 @@ func TestVerifyBlobs(t *testing.T) {
 	}
 	// A size that is wrong here, and right there.
 	wrong := one.rename("mig/app:4")
-	wrong.Blobs = []ocispec.Descriptor{{Digest: layer.Digest, Size: layer.Size + 1}}
+	wrong.Blobs = []*ocispec.Descriptor{{Digest: layer.Digest, Size: layer.Size + 1}}
 	if err := r.VerifyBlobs(t.Context(), wrong.Image); err == nil {
 		t.Error("a descriptor of another size is fine")
 	}
