@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/dirlayout"
+	"github.com/seed-5b48bd9d/drydock/pkg/link"
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 	"github.com/seed-5b48bd9d/drydock/pkg/source"
@@ -22,7 +23,7 @@ type conversion struct {
 	session  *session
 	location string // of the source
 	dir      string // empty: where nobody said, next to the source
-	method   dirlayout.Method
+	method   link.Method
 	hash     bool // all of a bundle, whatever the flags say
 	layouts  *dirlayout.Layouts
 	src      source.Source
@@ -44,7 +45,7 @@ func (c *conversion) read(ctx context.Context, location string, f *sourceFlags, 
 
 // begin gives the directory to unpack the source to.
 func (c *conversion) begin(form source.Form) (unpack string, err error) {
-	if c.method == dirlayout.Symlink {
+	if c.method == link.Symlink {
 		return "", usageError{errors.New("--link=symlink: the files of an archive that is unpacked do not stay")}
 	}
 	if c.dir == "" {
@@ -96,6 +97,9 @@ func (c *conversion) fits(p *plan.Plan) error {
 	if err != nil {
 		return fmt.Errorf("preparing layouts: %w", err)
 	}
+	if media.Names && c.links(media) {
+		return nil
+	}
 	once, each := c.layouts.Missing(p.Images)
 	advice := fmt.Sprintf("drydock bundle SOURCE %s makes one archive of them, with each blob once; --volume-size 4G cuts it for FAT32", filepath.Clean(c.dir)+".tar")
 	cost := fmt.Sprintf("%s as links to each other, %s without links", size(once), size(each))
@@ -103,8 +107,6 @@ func (c *conversion) fits(p *plan.Plan) error {
 	switch {
 	case !media.Names:
 		return report.WithHint(fmt.Errorf("layouts cannot be in %s: its file system (exFAT, NTFS?) takes no colon in a name; they would be %s", c.dir, cost), advice)
-	case c.links(media):
-		return nil
 	case !media.Links:
 		need = each
 		c.session.note("the file system of %s has no hard links: the layouts take %s; %s", c.dir, cost, advice)
@@ -128,9 +130,9 @@ func (c *conversion) file(p *plan.Plan) string {
 // links tells whether files become links to the source's own, which take no room.
 func (c *conversion) links(media dirlayout.Media) bool {
 	switch c.method {
-	case dirlayout.Copy:
+	case link.Copy:
 		return false
-	case dirlayout.Symlink, dirlayout.Reflink:
+	case link.Symlink, link.Reflink:
 		return true
 	default:
 		return media.Sources

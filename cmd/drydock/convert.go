@@ -17,6 +17,7 @@ type convertOptions struct {
 	selectFlags
 	linkFlags
 	runFlags
+	formFlags
 }
 
 func newConvertCommand(a *app) *cobra.Command {
@@ -26,9 +27,19 @@ func newConvertCommand(a *app) *cobra.Command {
 		Short: "Hard-link every image into a directory of layouts",
 		Long: `Convert makes a layout of every image: a directory LAYOUTS/<repository>:<tag>/ that
 skopeo reads (skopeo sync --src dir). Files are hard links to the registry's own
-and take no room, if LAYOUTS is on the same file system.` + exitStatus,
+and take no room, if LAYOUTS is on the same file system.
+
+With --as storage it makes a registry's own storage in place of layouts, or adds to
+one that is there: nothing of that is ever replaced. LAYOUTS is then the directory
+that the other registry keeps its files in.` + exitStatus,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := opts.formFlags.check(cmd.Flags()); err != nil {
+				return err
+			}
+			if opts.as == asStorage {
+				return runConvertStorage(cmd.Context(), a, args[0], args[1], opts)
+			}
 			return runConvert(cmd.Context(), a, args[0], args[1], opts)
 		},
 	}
@@ -36,6 +47,7 @@ and take no room, if LAYOUTS is on the same file system.` + exitStatus,
 	opts.selectFlags.register(cmd.Flags())
 	opts.linkFlags.register(cmd.Flags())
 	opts.runFlags.register(cmd.Flags())
+	opts.formFlags.register(cmd.Flags())
 	opts.registerJobs(cmd.Flags())
 	opts.registerDryRun(cmd.Flags())
 	return cmd

@@ -67,11 +67,14 @@ func TestRandomDamage(t *testing.T) {
 	}
 }
 
-// randomTree makes a few hundred images with shared layers, a fifth of them of
-// several platforms.
-func randomTree(random *rand.Rand) *storagetest.Builder {
+// randomTree is a tree of a few hundred images.
+func randomTree(random *rand.Rand) *storagetest.Builder { return randomImages(random, 250) }
+
+// randomImages makes images with shared layers, a fifth of them of several
+// platforms.
+func randomImages(random *rand.Rand, images int) *storagetest.Builder {
 	b := storagetest.New()
-	for n := range 250 {
+	for n := range images {
 		name := fmt.Sprintf("image%d", n)
 		layers := []string{fmt.Sprintf("base%d", random.IntN(40)), fmt.Sprintf("own%d", n)}
 		repository := fmt.Sprintf("team%d/app%d", n%7, n%31)

@@ -32,7 +32,8 @@ func newExtractCommand(a *app) *cobra.Command {
 load, FILE.oci.tar an OCI archive, a directory an OCI layout, and - an archive for
 docker load on standard output. IMAGE is REPOSITORY[:TAG] or REPOSITORY@DIGEST, as
 drydock list shows it. All bytes are hashed on the way. An image for several
-platforms goes into an OCI layout as a whole; docker's archives hold one of them.
+platforms goes into an OCI layout as a whole; docker's archives hold one of them. Of a
+compressed archive, no more than the image is unpacked, unless it comes by a pipe.
 
   drydock extract backup.tar.gz library/redis:7 - | docker load` + exitStatus,
 		Args: cobra.ExactArgs(3),
@@ -65,21 +66,78 @@ func runExtract(ctx context.Context, a *app, location, image, out string, opts e
 	if err != nil {
 		return err
 	}
-	c := &conversion{session: s, dir: unpackDir(opts.unpack, location)}
-	defer func() { err = errors.Join(err, c.close(ctx)) }()
-	src, x, err := c.read(ctx, location, &opts.sourceFlags, &selectFlags{}, false)
-	if err != nil {
+	t := &taking{conversion{session: s, location: location, dir: unpackDir(opts.unpack, location), finished: true}}
+	defer func() { err = errors.Join(err, t.close(ctx)) }()
+	var src source.Source
+	if src, found, err = t.find(ctx, &opts.sourceFlags, choice); err != nil {
 		return err
 	}
 	defer src.Close()
-	c.finished = true // what was unpacked is of no use to another run
-	if found, err = extract.Find(src, x, choice); err != nil {
-		return err
-	}
 	if err := write(ctx, a, src, found, out, choice.Format); err != nil {
 		return err
 	}
 	return s.close(ctx, true)
+}
+
+// taking is the part of a run that finds one image. What is unpacked for it is of
+// no use to another run, and is a conversion's that comes to its end at once.
+type taking struct{ conversion }
+
+// find finds an image and opens the source that its bytes are in. A file that can
+// only be read from front to end is read twice: to find out what the image needs,
+// and to unpack no more than that. A pipe goes by once, before anything is known:
+// of that, all is unpacked.
+func (t *taking) find(ctx context.Context, f *sourceFlags, c extract.Choice) (source.Source, *extract.Image, error) {
+	form, err := t.session.probe(t.location)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := reading{location: t.location, again: form.Stream && form.Bytes >= 0}
+	if r.again {
+		t.session.note("%s is read twice: to find the image, and to unpack it and nothing else", describeArchive(t.location, form))
+	} else {
+		r.unpack = t.beginAll
+	}
+	src, x, err := t.session.scan(ctx, r, f, &selectFlags{})
+	if err != nil {
+		return nil, nil, err
+	}
+	found, err := extract.Find(src, x, c)
+	if err != nil || !r.again {
+		return src, found, errors.Join(err, closeUnless(err == nil, src))
+	}
+	if err := src.Close(); err != nil {
+		return nil, nil, err
+	}
+	if src, err = t.unpackOnly(ctx, form, found); err != nil {
+		return nil, nil, err
+	}
+	return src, found.In(src), nil
+}
+
+func closeUnless(open bool, src source.Source) error {
+	if open {
+		return nil
+	}
+	return src.Close()
+}
+
+// beginAll says why all of an archive is unpacked for one image of it.
+func (t *taking) beginAll(form source.Form) (string, error) {
+	t.session.note("what comes through a pipe comes once, and what an image needs of it is known at its end: all of it is unpacked; of a file, only the image would be")
+	return t.begin(form)
+}
+
+// unpackOnly reads an archive once more, and unpacks what an image needs of it.
+func (t *taking) unpackOnly(ctx context.Context, form source.Form, i *extract.Image) (source.Source, error) {
+	form.Unpacked, form.Exact = i.Size, true
+	dir, err := t.begin(form)
+	if err != nil {
+		return nil, err
+	}
+	src, err := source.Open(ctx, t.location, &source.Options{Unpack: dir, Keep: i.Needs(), Progress: t.session.Progress})
+	t.session.bars.clear()
+	return src, err
 }
 
 // choice reads the flags.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/dirlayout"
+	"github.com/seed-5b48bd9d/drydock/pkg/link"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 	"github.com/seed-5b48bd9d/drydock/pkg/source"
 	"github.com/seed-5b48bd9d/drydock/pkg/storage"
@@ -13,7 +14,7 @@ import (
 
 // openLayouts prepares the directory for layouts. It must not lie in the tree
 // that the registry reads.
-func openLayouts(dir string, src source.Source, x *storage.Index, method dirlayout.Method) (*dirlayout.Layouts, error) {
+func openLayouts(dir string, src source.Source, x *storage.Index, method link.Method) (*dirlayout.Layouts, error) {
 	if err := outside(src, dir, "the layouts"); err != nil {
 		return nil, err
 	}
@@ -76,7 +77,7 @@ func defaultLayouts(src source.Source, location string) string {
 	}
 	home := d.Home()
 	beside := filepath.Dir(home)
-	if sameMount(home, beside) {
+	if link.SameMount(home, beside) {
 		return filepath.Join(beside, "drydock-layouts")
 	}
 	return filepath.Join(home, "drydock-layouts")

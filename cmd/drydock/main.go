@@ -15,6 +15,7 @@ import (
 )
 
 func main() {
+	limitGarbage()
 	os.Exit(run(context.Background(), os.Getenv, os.Stdin, os.Stdout, os.Stderr, os.Args[1:]))
 }
 

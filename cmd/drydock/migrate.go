@@ -14,6 +14,7 @@ import (
 type migrateOptions struct {
 	moveFlags
 	linkFlags
+	graftFlags
 	layouts     string
 	keepLayouts bool
 }
@@ -25,7 +26,11 @@ func newMigrateCommand(a *app) *cobra.Command {
 		Short: "Move every image of a registry's storage into another registry",
 		Long: `Migrate scans the source, plans, and then, image by image, makes the layout, pushes
 it, and asks the target for every digest. It goes on past an image that fails,
-and says at the end what became of each. Run it again to go on where it was.` + exitStatus,
+and says at the end what became of each. Run it again to go on where it was.
+
+With --graft STORAGE, where the target's storage can be reached as files, blobs are
+put into it, by hard link where that can be: no layouts are made, and manifests
+alone are sent. Whether STORAGE is the target's is tried out first.` + exitStatus,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runMigrate(cmd.Context(), a, args[0], args[1], opts)
@@ -33,22 +38,29 @@ and says at the end what became of each. Run it again to go on where it was.` + 
 	}
 	opts.moveFlags.register(cmd.Flags(), true)
 	opts.linkFlags.register(cmd.Flags())
+	opts.graftFlags.register(cmd.Flags())
 	opts.registerDryRun(cmd.Flags())
-	cmd.Flags().StringVar(&opts.layouts, "layouts", "", "the `directory` for layouts (default: drydock-layouts beside the registry's root or the archive; in the root where that is a mount of its own; here for a pipe)")
+	cmd.Flags().StringVar(&opts.layouts, "layouts", "", "the `directory` for layouts (default: drydock-layouts beside the registry's root or the archive; in the root where that is a mount of its own; here for a pipe; with --graft, only where an archive is unpacked)")
 	cmd.Flags().BoolVar(&opts.keepLayouts, "keep-layouts", true, "--keep-layouts=false removes them when all went well")
 	return cmd
 }
 
 func runMigrate(ctx context.Context, a *app, location, dest string, opts migrateOptions) (err error) {
+	method, grafts, err := opts.graftFlags.asked(&opts.linkFlags)
+	if err != nil {
+		return err
+	}
+	if grafts {
+		return a.send(ctx, &sending{
+			moveFlags: &opts.moveFlags, verb: "migrate", location: location, dest: dest, unpack: opts.layouts, graft: &opts.graftFlags, method: method,
+		})
+	}
 	r, err := a.prepare(location, dest, &opts.moveFlags)
 	if err != nil {
 		return err
 	}
 	f := forecast{create: opts.createProject}
-	m := &migration{conversion: conversion{dir: opts.layouts, hash: true}}
-	if m.method, err = opts.method(); err != nil {
-		return err
-	}
+	m := &migration{conversion: conversion{dir: opts.layouts, method: method, hash: true}}
 	v := verb{name: "migrate", findings: true, source: location, target: dest, images: opts.dryRun, targets: true}
 	v.closing = m.lines
 	if opts.dryRun {
@@ -100,24 +112,35 @@ func (m *migration) run(ctx context.Context, p *plan.Plan, opts *migrateOptions)
 	if err := m.session.prepare(ctx, m.target, p, m.seen, &opts.targetFlags); err != nil {
 		return err
 	}
-	return m.session.each(ctx, p, "migrate", opts.jobs, func(ctx context.Context, i plan.Image) error {
-		return m.session.outcome(ctx, m.one(ctx, i))
-	})
+	return m.session.pass(ctx, largestFirst(p), "migrate", opts.jobs, m.link, m.push, m.verify)
 }
 
-// one moves one image: convert, push, verify. One that the target has needs no
-// layout.
-func (m *migration) one(ctx context.Context, i plan.Image) report.Outcome {
+// link makes an image's layout. One that the target has needs none.
+func (m *migration) link(ctx context.Context, i plan.Image, _ report.Outcome) (_ report.Outcome, over bool) {
 	if m.seen.there[i.Target] {
-		return m.target.outcome(i, report.Skipped)
+		return m.target.outcome(i, report.Skipped), true
 	}
 	if o, kept := m.seen.keptBack(m.target, i, m.force); kept {
-		return o
+		return o, true
 	}
 	if _, err := m.layouts.Write(ctx, i); err != nil {
-		return m.target.failed(i, err)
+		return m.target.failed(i, err), true
 	}
-	return m.target.verifyOne(ctx, i, m.target.pushOne(ctx, m.layouts.Path(i), i, m.seen))
+	return report.Outcome{}, false
+}
+
+// push sends the layout, unless its project was found full or closed meanwhile.
+func (m *migration) push(ctx context.Context, i plan.Image, _ report.Outcome) (_ report.Outcome, over bool) {
+	if o, kept := m.seen.keptBack(m.target, i, m.force); kept {
+		return o, true
+	}
+	o := m.target.pushOne(ctx, m.layouts.Path(i), i, m.seen)
+	return o, o.Status == report.Failed
+}
+
+// verify asks the target for every digest.
+func (m *migration) verify(ctx context.Context, i plan.Image, o report.Outcome) (_ report.Outcome, over bool) {
+	return m.target.verifyOne(ctx, i, o), true
 }
 
 // finish counts, and takes the layouts away where that was asked for and all
@@ -143,8 +166,13 @@ func (m *migration) lines(s report.Summary) []string {
 	}
 	lines = append(lines, fmt.Sprintf("%s linked, %s copied; %s", plural(s.LinkedFiles, "file", "files"), size(s.CopiedBytes), where))
 	lines = append(lines, notLinked(m.layouts.Usage().Why)...)
+	return append(lines, closeVerified(s))
+}
+
+// closeVerified says whether the target has everything.
+func closeVerified(s report.Summary) string {
 	if s.Failed == 0 && s.Incomplete == 0 {
-		return append(lines, "every tag and every manifest is in the target, under the same digest")
+		return "every tag and every manifest is in the target, under the same digest"
 	}
-	return append(lines, "what failed or was left out is named above; run the same command again when it is mended")
+	return "what failed or was left out is named above; run the same command again when it is mended"
 }

@@ -10,11 +10,14 @@ import (
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 	"github.com/seed-5b48bd9d/drydock/pkg/storage"
+	"github.com/seed-5b48bd9d/drydock/pkg/tree"
 )
 
 type planOptions struct {
 	moveFlags
 	clientFlags
+	graftFlags
+	linkFlags
 }
 
 func newPlanCommand(a *app) *cobra.Command {
@@ -31,11 +34,16 @@ bytes would be sent. It asks the target what it has, and changes nothing.` + exi
 	}
 	opts.moveFlags.register(cmd.Flags(), true)
 	opts.clientFlags.register(cmd.Flags())
+	opts.graftFlags.registerWithLink(cmd.Flags(), &opts.linkFlags)
 	return cmd
 }
 
 func runPlan(ctx context.Context, a *app, location, dest string, opts planOptions) error {
 	if err := opts.clientFlags.check(); err != nil {
+		return err
+	}
+	method, grafts, err := opts.graftFlags.asked(&opts.linkFlags)
+	if err != nil {
 		return err
 	}
 	r, err := a.prepare(location, dest, &opts.moveFlags)
@@ -54,6 +62,9 @@ func runPlan(ctx context.Context, a *app, location, dest string, opts planOption
 		return err
 	}
 	defer src.Close()
+	if grafts {
+		forecast.grafting = s.newGrafting(&opts.graftFlags, method, src, x)
+	}
 	return s.plan(ctx, x, r, &forecast)
 }
 
@@ -71,6 +82,9 @@ func (s *session) plan(ctx context.Context, x *storage.Index, r *request, f *for
 	if seen != nil {
 		f.take(p, seen)
 	}
+	if err == nil && f.grafting != nil {
+		f.placing, err = f.grafting.foresee(t, f.toSend.Images, seen)
+	}
 	if err != nil {
 		return err
 	}
@@ -84,6 +98,8 @@ type forecast struct {
 	projects []string     // that are missing
 	there    int          // images that the target has
 	toSend   plan.Plan
+	grafting *grafting      // nil where blobs are sent
+	placing  *tree.Forecast // what it would do; nil where it was not foreseen
 }
 
 func (f *forecast) take(p *plan.Plan, seen *foreseen) {
@@ -110,6 +126,9 @@ func (f *forecast) lines(s report.Summary, host string) []string {
 	line := fmt.Sprintf("%s: %d to push, %d there already", plural(s.Images, "image", "images"), len(f.toSend.Images), f.there)
 	if leftOut := s.Images - len(f.toSend.Images) - f.there; leftOut > 0 {
 		line += fmt.Sprintf(", %d LEFT OUT", leftOut)
+	}
+	if f.placing != nil {
+		return append(append(lines, line), forecastLines(f.placing, f.grafting.dir, host, f.toSend.Images)...)
 	}
 	return append(lines, line, fmt.Sprintf("at most %s in %s to send to %s", size(total), plural(blobs, "blob", "blobs"), host))
 }

@@ -66,9 +66,13 @@ func (s *session) foresee(ctx context.Context, t *target, p *plan.Plan, f *targe
 // lookUp asks for every image. In a project that is missing there are none; where
 // this account may not ask, Preflight says so.
 func (s *session) lookUp(ctx context.Context, t *target, p *plan.Plan, seen *foreseen, jobs int) error {
+	hopeless := func(i plan.Image) bool { return slices.Contains(seen.missing, project(i)) }
+	if err := t.registry.LookUpTags(ctx, slices.DeleteFunc(slices.Clone(p.Images), hopeless)); err != nil {
+		return err
+	}
 	var mu sync.Mutex
 	return s.each(ctx, p, "plan", jobs, func(ctx context.Context, i plan.Image) error {
-		if slices.Contains(seen.missing, project(i)) {
+		if hopeless(i) {
 			return nil
 		}
 		there, replaced, err := t.registry.Foresee(ctx, i)
@@ -89,7 +93,7 @@ func (s *session) lookUp(ctx context.Context, t *target, p *plan.Plan, seen *for
 // needs is what each project is to take.
 func (f *foreseen) needs(p *plan.Plan) []harbor.Need {
 	has := map[string]map[digest.Digest]bool{} // by project
-	parts := func(i plan.Image) [][]ocispec.Descriptor { return [][]ocispec.Descriptor{i.Blobs, i.Manifests} }
+	parts := func(i plan.Image) [][]*ocispec.Descriptor { return [][]*ocispec.Descriptor{i.Blobs, i.Manifests} }
 	for _, i := range p.Images {
 		own := has[project(i)]
 		if own == nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,6 +20,8 @@ import (
 
 type pushOptions struct {
 	moveFlags
+	graftFlags
+	linkFlags
 	unpack string
 }
 
@@ -42,51 +43,20 @@ a bundle is checked before anything is sent.` + exitStatus,
 	opts.moveFlags.register(cmd.Flags(), false)
 	opts.registerDryRun(cmd.Flags())
 	registerUnpack(cmd.Flags(), &opts.unpack)
+	opts.graftFlags.registerWithLink(cmd.Flags(), &opts.linkFlags)
 	return cmd
 }
 
-func runPush(ctx context.Context, a *app, location, dest string, opts pushOptions) (err error) {
-	r, err := a.prepare(location, dest, &opts.moveFlags)
+func runPush(ctx context.Context, a *app, location, dest string, opts pushOptions) error {
+	o := &sending{moveFlags: &opts.moveFlags, verb: "push", location: location, dest: dest, unpack: opts.unpack, layouts: true}
+	method, grafts, err := opts.graftFlags.asked(&opts.linkFlags)
 	if err != nil {
 		return err
 	}
-	r.rules.Untagged = true // whatever has a layout was chosen when it was made
-	f := forecast{create: opts.createProject}
-	v := verb{name: "push", findings: true, source: location, target: dest, images: opts.dryRun, targets: true}
-	v.closing = func(s report.Summary) []string { return closePush(s, r.to.Host) }
-	if opts.dryRun {
-		v.closing = func(s report.Summary) []string { return f.lines(s, r.to.Host) }
+	if grafts {
+		o.graft, o.method = &opts.graftFlags, method
 	}
-	s, err := a.newSession(v, &opts.runFlags)
-	if err != nil {
-		return err
-	}
-	c := &conversion{session: s, dir: unpackDir(opts.unpack, location), hash: true}
-	defer func() { err = errors.Join(err, c.close(ctx)) }()
-	src, x, err := c.read(ctx, location, &opts.sourceFlags, &opts.selectFlags, opts.dryRun)
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	if !holdsLayouts(src) {
-		return report.WithHint(usageError{fmt.Errorf("%s is a registry's storage and no layouts", location)}, "drydock migrate SOURCE DEST moves it")
-	}
-	if opts.dryRun {
-		return s.plan(ctx, x, r, &f)
-	}
-	t, p, err := s.planFor(ctx, x, r)
-	if err != nil {
-		return err
-	}
-	if err := s.tellRefused(p, t.host()); err != nil {
-		return err
-	}
-	err = s.pushAll(ctx, t, p, src, x, r)
-	if err != nil && ctx.Err() == nil {
-		return err
-	}
-	c.finished = err == nil
-	return s.close(ctx, p.Whole())
+	return a.send(ctx, o)
 }
 
 // pushAll pushes the images of a plan from where their layouts lie.
@@ -101,10 +71,10 @@ func (s *session) pushAll(ctx context.Context, t *target, p *plan.Plan, src sour
 			return err
 		}
 	}
-	if err := s.prepare(ctx, t, p, seen, r.target); err != nil {
+	if err := s.ready(ctx, t, p, seen, r.target); err != nil {
 		return err
 	}
-	return s.each(ctx, p, "push", r.jobs, func(ctx context.Context, i plan.Image) error {
+	return s.each(ctx, largestFirst(p), "push", r.jobs, func(ctx context.Context, i plan.Image) error {
 		if seen.there[i.Target] {
 			return s.outcome(ctx, t.outcome(i, report.Skipped))
 		}
@@ -121,6 +91,9 @@ func (s *session) pushAll(ctx context.Context, t *target, p *plan.Plan, src sour
 
 // pushFrom pushes an image from its layout, in a directory or in an archive.
 func (t *target) pushFrom(ctx context.Context, src source.Source, x *storage.Index, i plan.Image, seen *foreseen) report.Outcome {
+	if t.grafting != nil {
+		return t.graftOne(ctx, src, x, i, seen)
+	}
 	if dir := dirlayout.Local(src, dirlayout.Locate(src, i)); dir != "" {
 		if _, ok := src.(source.Dir); ok {
 			return t.pushOne(ctx, dir, i, seen)

@@ -21,6 +21,11 @@ type recipe struct {
 
 var recipes = []recipe{
 	{heading: "On the registry's host", after: `test -f migration.html`},
+	{
+		heading: "The old registry's disk attached to the Harbor host",
+		before:  map[int]string{0: `cp -a /var/lib/registry /mnt/old`},
+		after:   `test -s harbor.sql; test -f migration.html; for b in $(find /mnt/old/docker/registry/v2/blobs -size +1M -name data); do test $(stat -c %h $b) = 2; done`,
+	},
 	{heading: "From a tarball backup", after: `test ! -e drydock-layouts/.drydock; test -d drydock-layouts/library/app:v1`},
 	{heading: "Through ssh, from the registry's host", after: `test -d drydock-layouts/library/app:v1`},
 	{
@@ -38,6 +43,7 @@ var recipes = []recipe{
 		before:  map[int]string{1: `cp -a /var/lib/next/docker /var/lib/registry/`},
 		after:   `test $(wc -c < /media/disk/december.tar) -lt 100000`,
 	},
+	{heading: "As files, into another registry's storage", after: `drydock migrate /srv/new harbor.example.com`},
 }
 
 // TestRecipes runs the README's recipes, each on a machine of its own as far as
@@ -98,19 +104,24 @@ type machine struct {
 
 func newMachine(t *testing.T) *machine {
 	t.Helper()
-	m := &machine{root: t.TempDir(), harbor: startHarbor(t)}
-	for _, dir := range []string{"var/lib", "media/disk", "srv/layouts", "srv/bundle", "srv/arrived", "bin"} {
+	m := &machine{root: t.TempDir()}
+	for _, dir := range []string{"var/lib", "media/disk", "mnt", "data/registry", "srv/layouts", "srv/bundle", "srv/arrived", "bin"} {
 		if err := os.MkdirAll(filepath.Join(m.root, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
+	m.harbor = startHarborIn(t, filepath.Join(m.root, "data/registry"))
 	text := "random big 3000000\nimage app amd64 big\nimage arm arm64 l-arm\nindex multi app arm\n" +
 		"tag library/app v1 app\ntag library/app multi multi\ntag team/tools/cli v1 arm\ntag alpine 3 arm\n"
 	m.tree(t, "var/lib/registry", text)
 	m.tree(t, "var/lib/next", text+"image new amd64 big l-new\ntag library/app v2 new\n")
-	fake := "#!/bin/sh\nshift\nexec \"$@\"\n"
-	if err := os.WriteFile(filepath.Join(m.root, "bin/ssh"), []byte(fake), 0o755); err != nil {
-		t.Fatal(err)
+	for name, script := range map[string]string{
+		"ssh":    "#!/bin/sh\nshift\nexec \"$@\"\n",
+		"docker": "#!/bin/sh\ntest $1 = exec && echo a database\n",
+	} {
+		if err := os.WriteFile(filepath.Join(m.root, "bin", name), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	m.run(t, "tar czf registry-backup.tar.gz -C /var/lib/registry .")
 	return m
@@ -131,7 +142,7 @@ func (m *machine) tree(t *testing.T, dir, text string) {
 func (m *machine) run(t *testing.T, commands string) {
 	t.Helper()
 	script := commands
-	for _, dir := range []string{"/var/lib", "/media/disk", "/srv"} {
+	for _, dir := range []string{"/var/lib", "/media/disk", "/mnt", "/data", "/srv"} {
 		script = strings.ReplaceAll(script, " "+dir, " "+m.root+dir)
 	}
 	script = strings.NewReplacer(

@@ -89,7 +89,7 @@ DEST is HOST[:PORT][/PREFIX]; http:// before it means plain HTTP.` + exitStatus,
 // about accounts and machines.
 var tellingFlags = []string{
 	"include", "exclude", "latest", "since", "untagged", "no-referrers", "incomplete",
-	"read-data", "recover", "project", "rewrite", "force", "deep", "extra", "public", "link",
+	"read-data", "recover", "project", "rewrite", "force", "deep", "extra", "public", "link", "trust-source",
 }
 
 // skopeoSpelling accepts skopeo's names of the flags about a destination.

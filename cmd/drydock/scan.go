@@ -21,6 +21,7 @@ type reading struct {
 	thorough bool                                      // look at what no image needs, too
 	hash     bool                                      // every blob, whatever the flags say
 	unpack   func(source.Form) (dir string, err error) // where an archive goes that can only be read once; nil: nowhere
+	again    bool                                      // an archive that is not unpacked will be read once more
 }
 
 // unpackTo gives the directory to unpack a source to, or "" where it need not be.
@@ -51,7 +52,7 @@ func (s *session) scan(ctx context.Context, r reading, f *sourceFlags, sel *sele
 			return nil, nil, err
 		}
 	}
-	if form.Stream && unpack == "" {
+	if form.Stream && unpack == "" && !r.again {
 		s.note("%s is read from front to end, once; nothing of it is unpacked", describeArchive(r.location, form))
 	}
 	src, err := source.Open(ctx, r.location, &source.Options{Stdin: s.in, Unpack: unpack, Progress: s.Progress})

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -45,11 +46,13 @@ func TestScript(t *testing.T) {
 //
 //	harbor               starts an embedded Harbor: $HARBOR is its URL, $HARBOR_HOST its
 //	                     host, and HARBOR_USERNAME and HARBOR_PASSWORD its admin
+//	harbor disk          starts one that keeps its blobs in the directory $STORAGE
 //	harbor requests [!] METHOD PATH-PART
 //	                     holds that it was (not) asked so since the last reset
 //	harbor reset         forgets the requests so far
 //	harbor quota PROJECT BYTES, harbor immutable PROJECT, harbor readonly,
 //	harbor proxy NAME, harbor user NAME PASSWORD, harbor restrict, harbor unhealthy PART WHY,
+//	harbor storage DRIVER,
 //	harbor project NAME, harbor robot NAME PASSWORD PROJECT, harbor refuse PATH-PART
 //	harbor slow DURATION has it wait before each answer
 //	harbor wait METHOD PATH-PART
@@ -84,8 +87,15 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 var servers, fingerprints sync.Map
 
 func scriptHarbor(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) == 0 {
-		server, err := harbortest.New(nil)
+	if len(args) == 0 || args[0] == "disk" {
+		var opts harbortest.Options
+		if len(args) == 1 {
+			dir, err := os.MkdirTemp(ts.Getenv("WORK"), "storage-*")
+			ts.Check(err)
+			ts.Setenv("STORAGE", dir)
+			opts.Dir = dir
+		}
+		server, err := harbortest.New(&opts)
 		ts.Check(err)
 		ts.Defer(server.Close)
 		servers.Store(ts, server)
@@ -114,6 +124,8 @@ func steerHarbor(ts *testscript.TestScript, h *harbortest.Server, neg bool, verb
 		h.CreateProject(args[0], harbortest.Project{ProxyCache: true})
 	case verb == "user" && len(args) == 2:
 		h.AddUser(args[0], args[1])
+	case verb == "storage" && len(args) == 1:
+		h.SetStorage(args[0])
 	case verb == "restrict" && len(args) == 0:
 		h.SetProjectCreationRestriction("adminonly")
 	case verb == "unhealthy" && len(args) == 2:

@@ -102,21 +102,8 @@ func (s *session) tellPlan(p *plan.Plan) error {
 		p.Findings = append(slices.Clone(p.Findings), s.found...)
 		report.SortFindings(p.Findings)
 	}
-	var images []report.Image
-	for _, i := range p.Images {
-		images = append(images, s.describe(i, nil))
-	}
-	for _, l := range p.LeftOut {
-		images = append(images, s.describe(l.Image, &l))
-		if l.Incomplete() {
-			s.summary.Incomplete++
-		}
-	}
-	slices.SortFunc(images, report.Image.Compare)
-	for _, i := range images {
-		if err := s.Image(i); err != nil {
-			return err
-		}
+	if err := s.tellImages(p); err != nil {
+		return err
 	}
 	for _, f := range p.Findings {
 		if err := s.Finding(f); err != nil {
@@ -127,6 +114,33 @@ func (s *session) tellPlan(p *plan.Plan) error {
 	s.summary.UniqueBytes, _ = p.Bytes()
 	s.summary.Unasked = p.Untagged
 	s.summary.Findings = len(p.Findings)
+	return nil
+}
+
+// tellImages tells those that are carried and those that are left out, by their
+// names. Each is described when its turn comes: there may be very many.
+func (s *session) tellImages(p *plan.Plan) error {
+	type row struct {
+		image   *plan.Image
+		leftOut *plan.LeftOut // nil where the image is carried
+	}
+	rows := make([]row, 0, len(p.Images)+len(p.LeftOut))
+	for n := range p.Images {
+		rows = append(rows, row{image: &p.Images[n]})
+	}
+	for n := range p.LeftOut {
+		l := &p.LeftOut[n]
+		rows = append(rows, row{&l.Image, l})
+		if l.Incomplete() {
+			s.summary.Incomplete++
+		}
+	}
+	slices.SortFunc(rows, func(a, b row) int { return a.image.Source.Compare(b.image.Source) })
+	for _, r := range rows {
+		if err := s.Image(s.describe(*r.image, r.leftOut)); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

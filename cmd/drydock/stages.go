@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,6 +84,7 @@ func (s *session) tellUnused(x *storage.Index, r *request, p *plan.Plan) {
 type target struct {
 	registry *push.Registry
 	harbor   *harbor.Harbor // nil for any other registry
+	grafting *grafting      // nil where blobs are sent
 }
 
 func dial(ctx context.Context, to plan.Destination, opts *push.Options) (*target, error) {
@@ -155,6 +157,18 @@ func waves(images []plan.Image) [][]plan.Image {
 		from = to
 	}
 	return all
+}
+
+// largestFirst gives a plan in the order in which its images are best sent: the
+// largest first at each depth, so that none of them is left to the end, when
+// there is nothing else to send beside it.
+func largestFirst(p *plan.Plan) *plan.Plan {
+	ordered := *p
+	ordered.Images = slices.Clone(p.Images)
+	slices.SortStableFunc(ordered.Images, func(a, b plan.Image) int {
+		return cmp.Or(cmp.Compare(a.Depth, b.Depth), cmp.Compare(b.Size, a.Size))
+	})
+	return &ordered
 }
 
 // each does something with every image of a plan, several side by side,

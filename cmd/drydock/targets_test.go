@@ -19,7 +19,9 @@ type registryUnderTest struct {
 	url                string
 	username, password string
 	referrers          bool // it has the referrers API
+	unread             bool // skopeo need not read it
 	harbor             *harbortest.Server
+	storage            string // the registry's root directory; empty where it keeps nothing on disk
 }
 
 // target is a kind of registry, and what it takes from nobody.
@@ -37,27 +39,38 @@ var targets = []targetKind{
 	{"distribution-2.8", startDebianRegistry, func(string, bool) bool { return false }},
 }
 
-func startHarbor(t *testing.T) *registryUnderTest {
-	server, err := harbortest.New(nil)
+func startHarbor(t *testing.T) *registryUnderTest { return startHarborIn(t, "") }
+
+// startHarborIn starts a Harbor that keeps what is pushed in a directory.
+func startHarborIn(t *testing.T, dir string) *registryUnderTest {
+	server, err := harbortest.New(&harbortest.Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Close)
-	return &registryUnderTest{url: server.URL(), username: "admin", password: "Harbor12345", referrers: true, harbor: server}
+	return &registryUnderTest{
+		url: server.URL(), username: "admin", password: "Harbor12345", referrers: true, harbor: server, storage: dir,
+	}
 }
 
 // startDistribution runs distribution v3 in this process.
 func startDistribution(t *testing.T) *registryUnderTest {
-	server, err := harbortest.NewRegistry(t.TempDir())
+	dir := t.TempDir()
+	server, err := harbortest.NewRegistry(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Close)
-	return &registryUnderTest{url: server.URL}
+	return &registryUnderTest{url: server.URL, storage: dir}
 }
 
 // startDebianRegistry runs Debian's docker-registry 2.8 as a process.
 func startDebianRegistry(t *testing.T) *registryUnderTest {
+	return debianRegistry(t, filepath.Join(t.TempDir(), "storage"))
+}
+
+// debianRegistry does so over a storage.
+func debianRegistry(t *testing.T, storage string) *registryUnderTest {
 	program, err := exec.LookPath("docker-registry")
 	if err != nil {
 		t.Skip("docker-registry is not installed")
@@ -68,8 +81,10 @@ func startDebianRegistry(t *testing.T) *registryUnderTest {
 	}
 	address := listener.Addr().String()
 	listener.Close()
-	dir := t.TempDir()
-	config := filepath.Join(dir, "config.yml")
+	if err := os.MkdirAll(storage, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(t.TempDir(), "config.yml")
 	text := fmt.Sprintf(`version: 0.1
 log: {level: error}
 storage:
@@ -77,7 +92,7 @@ storage:
 http: {addr: %s}
 compatibility: {schema1: {enabled: true}}
 validation: {manifests: {urls: {allow: ["^https?://"]}}}
-`, filepath.Join(dir, "storage"), address)
+`, storage, address)
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +104,7 @@ validation: {manifests: {urls: {allow: ["^https?://"]}}}
 	for range 100 {
 		if resp, err := http.Get("http://" + address + "/v2/"); err == nil {
 			resp.Body.Close()
-			return &registryUnderTest{url: "http://" + address}
+			return &registryUnderTest{url: "http://" + address, storage: storage}
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
