@@ -59,10 +59,12 @@ var sections = []section{
 	{"push", "L's first 500 tags into an empty registry, on the loopback", (*bench).push},
 	{"push20", "the same, with 20 ms for each round trip", (*bench).push20},
 	{"big", "4 GiB in 30 images into an empty registry, on the loopback", (*bench).big},
+	{"graft", "the same 4 GiB as files into the registry's own storage", (*bench).graft},
 	{"migrate", "L's first 500 tags from tree to registry, and each stage alone", (*bench).migrate},
 	{"memory", "peaks of memory and of file descriptors", (*bench).memory},
 	{"linear", "L at a quarter, half and whole", (*bench).linear},
 	{"archive", "a tar on standard input", (*bench).archive},
+	{"serve", "images pulled from drydock serve, beside a registry", (*bench).serve},
 }
 
 func run(ctx context.Context, out io.Writer, args []string) error {
@@ -74,7 +76,7 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 	flags.BoolVar(&b.quick, "quick", false, "small trees, each thing once")
 	flags.Uint64Var(&b.seed, "seed", 1, "other trees of the same shape")
 	flags.IntVar(&b.runs, "runs", 3, "runs of what takes less than a minute or so; the best counts")
-	flags.IntVar(&b.jobs, "jobs", 8, "drydock's --jobs, and the floors'")
+	flags.IntVar(&b.jobs, "jobs", 16, "drydock's --jobs, and the floors'")
 	flags.StringVar(&b.cache, "cache", "", "directory that keeps trees")
 	flags.StringVar(&b.work, "work", "", "directory for the run, on the same file system")
 	if err := flags.Parse(args); err != nil {

@@ -117,7 +117,12 @@ func (p *pushing) sender(name string, args func(host string) []string) contender
 
 // into has an empty registry filled, and looks whether every tag is there.
 func (p *pushing) into(ctx context.Context, fill func(host string) (measure.Usage, error)) (r row, err error) {
-	target, err := registry.Start(ctx, p.dir("target"))
+	return p.intoDir(ctx, p.dir("target"), fill)
+}
+
+// intoDir does so where the registry's storage is.
+func (p *pushing) intoDir(ctx context.Context, dir string, fill func(host string) (measure.Usage, error)) (r row, err error) {
+	target, err := registry.Start(ctx, dir)
 	if err != nil {
 		return row{}, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/dirlayout"
+	"github.com/seed-5b48bd9d/drydock/pkg/link"
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 	"github.com/seed-5b48bd9d/drydock/pkg/source"
 	"github.com/seed-5b48bd9d/drydock/pkg/storage"
@@ -47,7 +48,7 @@ func converted(t *testing.T, s tree.Shape) (dir, layouts string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	to, err := dirlayout.Open(layouts, src, &dirlayout.Options{Link: dirlayout.Hardlink})
+	to, err := dirlayout.Open(layouts, src, &dirlayout.Options{Link: link.Hardlink})
 	if err != nil {
 		t.Fatal(err)
 	}

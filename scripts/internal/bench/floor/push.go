@@ -64,13 +64,25 @@ func (s *sender) upload(ctx context.Context, u upload) error {
 	query := location.Query()
 	query.Set("digest", u.digest.String())
 	location.RawQuery = query.Encode()
-	f, err := os.Open(u.path)
+	body, err := u.open()
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	_, err = s.do(ctx, http.MethodPut, location.String(), f, u.size, "application/octet-stream", http.StatusCreated)
+	defer body.Close()
+	_, err = s.do(ctx, http.MethodPut, location.String(), body, u.size, "application/octet-stream", http.StatusCreated)
 	return err
+}
+
+// inMemory is how many bytes are read before they are sent, in one system call
+// with the request's head. More goes by sendfile, which takes one for the head.
+const inMemory = 64 << 10
+
+func (u upload) open() (io.ReadCloser, error) {
+	if u.size > inMemory {
+		return os.Open(u.path)
+	}
+	content, err := os.ReadFile(u.path)
+	return io.NopCloser(bytes.NewReader(content)), err
 }
 
 func (s *sender) mount(ctx context.Context, m mount) error {

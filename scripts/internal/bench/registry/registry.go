@@ -34,11 +34,11 @@ http: {addr: %q, secret: bench}
 
 // Start starts one over a directory, and returns when it answers.
 func Start(ctx context.Context, dir string) (*Registry, error) {
-	addr, err := freeAddr()
+	addr, err := FreeAddr()
 	if err != nil {
 		return nil, fmt.Errorf("starting registry: %w", err)
 	}
-	file, err := writeConfig(dir, addr)
+	file, err := WriteConfig(dir, addr)
 	if err != nil {
 		return nil, fmt.Errorf("starting registry: %w", err)
 	}
@@ -57,7 +57,9 @@ func Start(ctx context.Context, dir string) (*Registry, error) {
 	return r, nil
 }
 
-func writeConfig(dir, addr string) (string, error) {
+// WriteConfig writes a configuration for one over a directory, into a file beside
+// that, and gives its path.
+func WriteConfig(dir, addr string) (string, error) {
 	f, err := os.CreateTemp(filepath.Dir(dir), "registry-*.yml")
 	if err != nil {
 		return "", err
@@ -66,7 +68,8 @@ func writeConfig(dir, addr string) (string, error) {
 	return f.Name(), errors.Join(err, f.Close())
 }
 
-func freeAddr() (string, error) {
+// FreeAddr is a host and port on the loopback that nobody has.
+func FreeAddr() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
