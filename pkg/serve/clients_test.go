@@ -291,3 +291,35 @@ func TestContainersStorage(t *testing.T) {
 		}
 	}
 }
+
+// TestPodman has podman pull by the names that images had in the old registry,
+// which a mirror entry leads to what is served.
+func TestPodman(t *testing.T) {
+	t.Parallel()
+	tool(t, "podman")
+	if os.Getuid() != 0 {
+		t.Skip("layers are unpacked with their owners, which takes root")
+	}
+	c, want := genuine(t, "distribution-3")
+	registries := "[[registry]]\nlocation = \"old.example.com:5000\"\n[[registry.mirror]]\nlocation = \"" + c.host + "\"\ninsecure = true\n"
+	for name, content := range map[string]string{
+		"registries.conf": registries,
+		"policy.json":     `{"default":[{"type":"insecureAcceptAnything"}]}`,
+		"none.json":       "{}", // podman wants its file of passwords to be there
+	} {
+		if err := os.WriteFile(filepath.Join(c.home, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	podman := func(args ...string) string {
+		return c.run(append([]string{"env", "CONTAINERS_REGISTRIES_CONF=" + filepath.Join(c.home, "registries.conf"), "podman", "--storage-driver=vfs", "--root=" + filepath.Join(c.home, "root"), "--runroot=" + filepath.Join(c.home, "run")}, args...)...)
+	}
+	for repository, tag := range map[string]string{"library/alpine": "latest", "alpine": "3.20"} {
+		name := "old.example.com:5000/" + repository + ":" + tag
+		podman("pull", "--quiet", "--arch=amd64", "--os=linux", "--signature-policy="+filepath.Join(c.home, "policy.json"), name)
+		digests := podman("image", "inspect", "--format={{json .RepoDigests}}", name)
+		if is := want.Repositories[repository].Tags[tag].Digest; !strings.Contains(digests, "@"+is+`"`) {
+			t.Errorf("%s: podman has it as %s, want %s", name, digests, is)
+		}
+	}
+}
