@@ -12,13 +12,13 @@ func TestGarbagePercent(t *testing.T) {
 	for live, want := range map[uint64]int{
 		0:          100, // before the first collection
 		10 << 20:   100,
-		40 << 20:   100,
-		80 << 20:   50,
-		160 << 20:  25,
-		400 << 20:  20,
-		1 << 40:    20,
-		1<<64 - 1:  20,
-		41<<20 - 1: 97,
+		24 << 20:   100,
+		48 << 20:   50,
+		96 << 20:   25,
+		400 << 20:  14,
+		1 << 40:    14,
+		1<<64 - 1:  14,
+		25<<20 - 1: 96,
 	} {
 		if got := garbagePercent(live); got != want {
 			t.Errorf("%d live bytes: %d%%, want %d%%", live, got, want)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -102,15 +103,14 @@ type forecast struct {
 	placing  *tree.Forecast // what it would do; nil where it was not foreseen
 }
 
+// take parts the plan's images, of which there may be very many: those that the
+// target does not have are all that is left of the plan's own list.
 func (f *forecast) take(p *plan.Plan, seen *foreseen) {
 	f.projects = seen.missing
-	for _, i := range p.Images {
-		if seen.there[i.Target] {
-			f.there++
-		} else {
-			f.toSend.Images = append(f.toSend.Images, i)
-		}
-	}
+	all := len(p.Images)
+	p.Images = slices.DeleteFunc(p.Images, func(i plan.Image) bool { return seen.there[i.Target] })
+	f.toSend.Images = p.Images
+	f.there = all - len(p.Images)
 }
 
 func (f *forecast) lines(s report.Summary, host string) []string {

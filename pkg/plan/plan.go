@@ -29,8 +29,8 @@ type Plan struct {
 // Image is one image to carry.
 type Image struct {
 	Source, Target Reference
-	Manifest       ocispec.Descriptor
-	Manifests      []*ocispec.Descriptor // children before parents, Manifest last; shared, as all of a Closure is
+	Manifest       *ocispec.Descriptor   // not nil; shared, as all of a Closure is
+	Manifests      []*ocispec.Descriptor // children before parents, Manifest last
 	Blobs          []*ocispec.Descriptor // each once
 
 	ArtifactType string

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 	"github.com/seed-5b48bd9d/drydock/pkg/source"
@@ -236,7 +237,9 @@ func TestReferenceNames(t *testing.T) {
 	} {
 		diff(t, tt.want, tt.ref.String())
 	}
-	i := plan.Image{Source: plan.Reference{Repository: "a/b", Digest: "sha256:00"}}
-	i.Manifest.Digest = "sha256:11" // a cut index lies under its new digest
+	i := plan.Image{
+		Source:   plan.Reference{Repository: "a/b", Digest: "sha256:00"},
+		Manifest: &ocispec.Descriptor{Digest: "sha256:11"}, // a cut index lies under its new digest
+	}
 	diff(t, "a/b@sha256:11", i.LayoutPath())
 }

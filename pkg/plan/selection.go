@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 	"github.com/seed-5b48bd9d/drydock/pkg/storage"
@@ -191,14 +192,18 @@ func (s *selection) image(c choice) ([]Image, *LeftOut) {
 func (s *selection) fill(i *Image, closure *storage.Closure) {
 	i.Manifests, i.Blobs = closure.Manifests, closure.Blobs
 	i.Size, i.Platforms = closure.Size, closure.Platforms
-	i.Manifest.Digest = i.Source.Digest
 	if m := s.x.Manifest(i.Source.Digest); m != nil {
-		i.Manifest, i.ArtifactType = m.Descriptor, m.ArtifactType
+		i.Manifest, i.ArtifactType = &m.Descriptor, m.ArtifactType
+	} else {
+		i.Manifest = &ocispec.Descriptor{Digest: i.Source.Digest}
 	}
 	i.Target = i.Source
 }
 
 func (s *selection) leaveOut(i Image, problems ...storage.Problem) *LeftOut {
+	if i.Manifest == nil { // its tag hides which it is
+		i.Manifest = &ocispec.Descriptor{}
+	}
 	l := &LeftOut{Image: i, Code: problems[0].Code}
 	l.Target = l.Source
 	for _, p := range problems {

@@ -28,7 +28,7 @@ func (s *selection) trim(i Image) *Image {
 	}
 	whole := &storage.Closure{}
 	s.gather(cut, t, whole, map[digest.Digest]bool{})
-	i.Trim, i.Manifest = t, *cut
+	i.Trim, i.Manifest = t, cut
 	i.Manifests, i.Blobs, i.Size, i.Platforms = whole.Manifests, whole.Blobs, whole.Size, whole.Platforms
 	i.Target = i.Source
 	i.Target.Digest = cut.Digest

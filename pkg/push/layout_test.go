@@ -56,9 +56,8 @@ func (f *fixture) top(mediaType string, content []byte) *fixture {
 
 func (f *fixture) topAs(mediaType string, content []byte, d digest.Digest) {
 	f.files["manifest.json"] = content
-	f.Manifest = ocispec.Descriptor{MediaType: mediaType, Digest: d, Size: int64(len(content))}
-	top := f.Manifest
-	f.Manifests = append(f.Manifests, &top)
+	f.Manifest = &ocispec.Descriptor{MediaType: mediaType, Digest: d, Size: int64(len(content))}
+	f.Manifests = append(f.Manifests, f.Manifest)
 	f.Source.Digest, f.Target.Digest = d, d
 }
 
@@ -81,7 +80,7 @@ func index(name string, children ...*fixture) *fixture {
 	x := ocispec.Index{MediaType: ocispec.MediaTypeImageIndex}
 	x.SchemaVersion = 2
 	for _, c := range children {
-		x.Manifests = append(x.Manifests, c.Manifest)
+		x.Manifests = append(x.Manifests, *c.Manifest)
 		for n, content := range c.files {
 			if n != "manifest.json" && n != "version" {
 				f.files[n] = content

@@ -29,6 +29,7 @@ func (s *scanner) index() *Index {
 		}
 		r.file()
 		s.findInRepository(x, r)
+		r.revisions = nil // all that is asked of them from now on is filed
 	}
 	if s.opts.Thorough {
 		x.unreferenced = s.findUnused()

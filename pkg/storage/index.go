@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"iter"
 	"slices"
 	"strings"
@@ -30,7 +31,8 @@ type Repository struct {
 	Deleted   []Tag       // tags of which only the history is left
 	Manifests []*Manifest // its revisions that are whole themselves, by digest
 
-	revisions map[digest.Digest]revision
+	revisions map[digest.Digest]revision    // until it is filed
+	updated   []time.Time                   // of each of Manifests, when its link was last written
 	referrers map[digest.Digest][]*Manifest // by subject
 }
 
@@ -162,13 +164,22 @@ func (r *Repository) file() {
 	slices.SortFunc(r.Tags, byName)
 	slices.SortFunc(r.Deleted, byName)
 	slices.SortFunc(r.Manifests, func(a, b *Manifest) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
+	r.updated = make([]time.Time, 0, len(r.Manifests))
 	r.referrers = map[digest.Digest][]*Manifest{}
 	for _, m := range r.Manifests {
+		r.updated = append(r.updated, r.revisions[m.Digest].updated)
 		if m.Subject != nil {
 			r.referrers[m.Subject.Digest] = append(r.referrers[m.Subject.Digest], m)
 		}
 	}
 }
 
-// Updated is when a manifest was last put into the repository.
-func (r *Repository) Updated(d digest.Digest) time.Time { return r.revisions[d].updated }
+// Updated is when one of Manifests was last put into the repository; of any other
+// it is zero.
+func (r *Repository) Updated(d digest.Digest) time.Time {
+	i, ok := slices.BinarySearchFunc(r.Manifests, d, func(m *Manifest, d digest.Digest) int { return cmp.Compare(m.Digest, d) })
+	if !ok {
+		return time.Time{}
+	}
+	return r.updated[i]
+}

@@ -79,19 +79,20 @@ func (s *scanner) scanFanOut(c *crew, algorithm digest.Algorithm, dir string) {
 		s.findMisplaced(d, path.Join(dir, dataFile)) // the directory of two digits is left out
 		return
 	}
-	for _, entry := range s.listBlobs(dir) {
-		d := newDigest(algorithm, entry.Name())
+	entries := s.listBlobs(dir)
+	room := make([]blob, len(entries)) // together, they take less than one by one
+	for n, d := range newDigests(algorithm, entries) {
 		if validate(d) != nil {
 			continue
 		}
 		if path.Join(blobsDir, fanOut(d)) != dir {
-			s.findMisplaced(d, path.Join(dir, entry.Name(), dataFile))
+			s.findMisplaced(d, path.Join(dir, entries[n].Name(), dataFile))
 			continue
 		}
 		if c.ctx.Err() != nil {
 			return
 		}
-		s.scanBlob(d)
+		s.scanBlobInto(d, &room[n])
 	}
 }
 
@@ -115,14 +116,18 @@ func (s *scanner) findMisplaced(d digest.Digest, name string) {
 	s.find(f)
 }
 
-func (s *scanner) scanBlob(d digest.Digest) {
+func (s *scanner) scanBlob(d digest.Digest) { s.scanBlobInto(d, new(blob)) }
+
+// scanBlobInto files what it finds in a room that is made for it.
+func (s *scanner) scanBlobInto(d digest.Digest, b *blob) {
 	if s.told {
 		return
 	}
-	b := s.statBlob(d)
-	if b == nil {
+	found := s.statBlob(d)
+	if found == nil {
 		return
 	}
+	*b = *found
 	b.digest = d
 	s.mu.Lock()
 	s.blobs[d] = b

@@ -2,12 +2,13 @@ package storage
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
-	"sync"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -180,20 +181,26 @@ func (s *scanner) doubt(d digest.Digest) {
 
 // loadConfigs reads the configs of images for their platforms, each once.
 func (s *scanner) loadConfigs(ctx context.Context) error {
-	users := map[digest.Digest][]*Manifest{}
+	s.shared.settle()
+	var images []*Manifest
 	for _, file := range s.manifests {
 		if m := file.manifest; m != nil && len(m.Blobs) > 0 && IsImageConfig(m.Blobs[0].MediaType) && !IsIndex(m.MediaType) && !s.isAway(m.Blobs[0].Digest) {
-			users[m.Blobs[0].Digest] = append(users[m.Blobs[0].Digest], m)
+			images = append(images, m)
 		}
 	}
+	config := func(m *Manifest) digest.Digest { return m.Blobs[0].Digest }
+	slices.SortFunc(images, func(a, b *Manifest) int { return cmp.Compare(config(a), config(b)) })
 	c := s.crew(ctx)
-	var mu sync.Mutex
-	for d, manifests := range users {
+	for len(images) > 0 {
+		n := 1
+		for n < len(images) && config(images[n]) == config(images[0]) {
+			n++
+		}
+		users := images[:n]
+		images = images[n:]
 		c.do(func() {
-			platform := s.loadConfig(d)
-			mu.Lock()
-			defer mu.Unlock()
-			for _, m := range manifests {
+			platform := s.loadConfig(config(users[0]))
+			for _, m := range users {
 				m.Platform = platform
 			}
 		})

@@ -61,6 +61,13 @@ func (t *shared) manifest(m *Manifest) {
 	}
 }
 
+// settle forgets which descriptors there are, once every manifest is read.
+func (t *shared) settle() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.descriptors = map[digest.Digest]*ocispec.Descriptor{}
+}
+
 // descriptor gives one that says the same, or a copy: what it was decoded into
 // would keep all that it was decoded with.
 func (t *shared) descriptor(d *ocispec.Descriptor) *ocispec.Descriptor {
