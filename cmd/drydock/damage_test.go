@@ -26,9 +26,9 @@ import (
 // every byte is right, found by brute force and not by our own reading; and
 // exactly those are in the target after a migration.
 func TestRandomDamage(t *testing.T) {
-	seeds := 4
-	if testing.Short() {
-		seeds = 2
+	seeds := 2
+	if thorough() {
+		seeds = 8
 	}
 	if n, err := strconv.Atoi(os.Getenv("DRYDOCK_DAMAGE_SEEDS")); err == nil {
 		seeds = n

@@ -49,6 +49,7 @@ func smallTree(t *testing.T) (b *storagetest.Builder, root string) {
 // without a warning: each blob that is there then is whole, and the next run
 // completes.
 func TestGraftKilled(t *testing.T) {
+	t.Parallel()
 	_, root := smallTree(t)
 	before := fingerprint(t, root)
 	killings := killings()

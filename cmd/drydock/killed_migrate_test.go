@@ -19,6 +19,7 @@ import (
 // warning. In the end all is there, no blob was sent that was there, and the
 // layouts are those of an undisturbed run, with nothing beside them.
 func TestKilledMigrate(t *testing.T) {
+	t.Parallel()
 	tree := "../../testdata/distribution-3"
 	root := filepath.Join(t.TempDir(), "registry")
 	copyTree(t, tree, root)

@@ -20,12 +20,13 @@ func killings() int {
 	if thorough() {
 		return 20
 	}
-	return 6
+	return 4
 }
 
 // TestKilled kills runs without a warning, and holds that the next one completes
 // and leaves what an undisturbed one leaves.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	root := filepath.Join(t.TempDir(), "registry")
 	copyTree(t, "../../testdata/distribution-3", root)
 	archive := pack(t, root, "backup.tar.gz", `tar czf "$1" .`, "gzip")

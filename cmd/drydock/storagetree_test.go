@@ -221,6 +221,7 @@ func everyFile(t *testing.T, dir string) int {
 // TestKilledStorage kills runs without a warning. After each, all that is there is
 // whole, every tag with all its parts; and the next one completes it.
 func TestKilledStorage(t *testing.T) {
+	t.Parallel()
 	root := filepath.Join(t.TempDir(), "registry")
 	if err := randomImages(rand.New(rand.NewPCG(3, 17)), 60).WriteTo(root); err != nil {
 		t.Fatal(err)
