@@ -10,15 +10,15 @@ import (
 
 func TestGarbagePercent(t *testing.T) {
 	for live, want := range map[uint64]int{
-		0:          100, // before the first collection
-		10 << 20:   100,
-		24 << 20:   100,
-		48 << 20:   50,
-		96 << 20:   25,
-		400 << 20:  14,
-		1 << 40:    14,
-		1<<64 - 1:  14,
-		25<<20 - 1: 96,
+		0:         100, // before the first collection
+		10 << 20:  100,
+		20 << 20:  100,
+		40 << 20:  50,
+		80 << 20:  25,
+		400 << 20: 12,
+		1 << 40:   12,
+		1<<64 - 1: 12,
+		25 << 20:  80,
 	} {
 		if got := garbagePercent(live); got != want {
 			t.Errorf("%d live bytes: %d%%, want %d%%", live, got, want)
