@@ -80,11 +80,8 @@ func runBundle(ctx context.Context, a *app, location, file string, opts bundleOp
 		return err
 	}
 	defer src.Close()
-	p, err := s.makePlan(x, rules)
+	p, err := s.choose(x, rules)
 	if err != nil {
-		return err
-	}
-	if err := errors.Join(s.tellPlan(p), nothingChosen(p)); err != nil {
 		return err
 	}
 	how.Progress = s.Progress

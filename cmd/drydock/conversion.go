@@ -139,19 +139,12 @@ func (c *conversion) links(media dirlayout.Media) bool {
 	}
 }
 
-// close ends the work. What was unpacked goes, unless another run is to go on
-// with it; the layouts keep their links.
+// close ends the work. The layouts keep their links to what was unpacked.
 func (c *conversion) close(ctx context.Context) error {
 	if c.layouts == nil {
 		return nil
 	}
-	var err error
-	if c.finished {
-		err = c.layouts.RemoveUnpacked()
-	} else if sizeBelow(c.layouts.Unpacked()) > 0 {
-		c.session.note("what was unpacked stays in %s for the next run", c.layouts.Unpacked())
-	}
-	err = errors.Join(err, c.layouts.Close())
+	err := errors.Join(c.session.endUnpacked(c.layouts, c.finished), c.layouts.Close())
 	if c.removed || c.fresh {
 		_ = os.Remove(c.dir) // unless there is something in it
 	}

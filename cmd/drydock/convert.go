@@ -75,11 +75,8 @@ func runConvert(ctx context.Context, a *app, location, dir string, opts convertO
 		return err
 	}
 	defer src.Close()
-	p, err := s.makePlan(x, rules)
+	p, err := s.choose(x, rules)
 	if err != nil {
-		return err
-	}
-	if err := errors.Join(s.tellPlan(p), nothingChosen(p)); err != nil {
 		return err
 	}
 	if opts.dryRun {
@@ -101,15 +98,8 @@ func runConvert(ctx context.Context, a *app, location, dir string, opts convertO
 
 // convertOne makes an image's layout.
 func convertOne(ctx context.Context, layouts *dirlayout.Layouts, i plan.Image) report.Outcome {
-	o := report.Outcome{Source: i.Source.String(), Target: layouts.Path(i), Digest: i.Manifest.Digest.String(), Status: report.Skipped}
 	made, err := layouts.Write(ctx, i)
-	switch {
-	case err != nil:
-		o.Status, o.Error = report.Failed, withAdvice(err)
-	case made:
-		o.Status = report.Done
-	}
-	return o
+	return written(i, layouts.Path(i), made, err)
 }
 
 func closeConvert(s report.Summary, c *conversion, dryRun bool) []string {

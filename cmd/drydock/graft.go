@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/spf13/pflag"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/graft"
@@ -170,17 +171,8 @@ func (g *grafting) end() error {
 	if g == nil {
 		return nil
 	}
-	u := g.storage.Usage()
-	g.session.summary.LinkedFiles, g.session.summary.CopiedBytes = u.Linked, u.Copied
+	g.session.use(g.storage.Usage())
 	return errors.Join(g.session.findAll(slices.Concat(g.unseen, g.storage.Findings())), g.storage.Close())
-}
-
-func (s *session) findAll(findings []report.Finding) error {
-	var errs []error
-	for _, f := range findings {
-		errs = append(errs, s.find(f))
-	}
-	return errors.Join(errs...)
 }
 
 // lines say what was put into the storage.
@@ -199,10 +191,15 @@ func (t *target) graftOne(ctx context.Context, src source.Source, x *storage.Ind
 
 // blobsOf gives the blobs of images, with their sizes in bytes.
 func blobsOf(images []plan.Image) iter.Seq2[digest.Digest, int64] {
+	return sizesOf(images, func(i plan.Image) []*ocispec.Descriptor { return i.Blobs })
+}
+
+// sizesOf gives parts of images, with their sizes in bytes.
+func sizesOf(images []plan.Image, parts func(plan.Image) []*ocispec.Descriptor) iter.Seq2[digest.Digest, int64] {
 	return func(yield func(digest.Digest, int64) bool) {
 		for _, i := range images {
-			for _, b := range i.Blobs {
-				if !yield(b.Digest, b.Size) {
+			for _, d := range parts(i) {
+				if !yield(d.Digest, d.Size) {
 					return
 				}
 			}

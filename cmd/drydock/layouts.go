@@ -84,6 +84,6 @@ func defaultLayouts(src source.Source, location string) string {
 }
 
 // use takes over what placing files took.
-func (s *session) use(u dirlayout.Usage) {
+func (s *session) use(u link.Usage) {
 	s.summary.LinkedFiles, s.summary.CopiedBytes = u.Linked, u.Copied
 }

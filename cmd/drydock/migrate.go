@@ -88,7 +88,7 @@ func runMigrate(ctx context.Context, a *app, location, dest string, opts migrate
 	if m.seen, err = s.foresee(ctx, t, p, &opts.targetFlags, opts.jobs); err != nil {
 		return err
 	}
-	if err := errors.Join(s.tellRefused(p, t.host()), m.use(src, x, p)); err != nil {
+	if err := errors.Join(s.tellRefused(p, t.host()+"/"), m.use(src, x, p)); err != nil {
 		return err
 	}
 	err = m.run(ctx, p, &opts)

@@ -58,6 +58,21 @@ func noRoom(what, least string, need, free int64, dir string) error {
 		"make room there, name a directory on another disk, or go piece by piece with --include; nothing was written")
 }
 
+// endUnpacked removes what was unpacked of an archive, unless another run is to go
+// on with it.
+func (s *session) endUnpacked(of interface {
+	Unpacked() string
+	RemoveUnpacked() error
+}, finished bool) error {
+	if finished {
+		return of.RemoveUnpacked()
+	}
+	if sizeBelow(of.Unpacked()) > 0 {
+		s.note("what was unpacked stays in %s for the next run", of.Unpacked())
+	}
+	return nil
+}
+
 // sizeBelow is how many bytes the files below a directory have that need not be
 // written again.
 func sizeBelow(dir string) (bytes int64) {

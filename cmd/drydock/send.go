@@ -74,7 +74,7 @@ func (o *sending) push(ctx context.Context, src source.Source, x *storage.Index)
 	if err := o.grafting.begin(t); err != nil {
 		return false, err
 	}
-	err = o.session.tellRefused(p, t.host())
+	err = o.session.tellRefused(p, t.host()+"/")
 	if err == nil {
 		err = o.session.pushAll(ctx, t, p, src, x, o.request)
 	}

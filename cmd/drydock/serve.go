@@ -105,11 +105,8 @@ func runServe(ctx context.Context, a *app, location string, opts serveOptions) (
 	defer src.Close()
 	c.finished = true                                    // what was unpacked is of no use to another run
 	rules.Untagged = rules.Untagged || holdsLayouts(src) // of layouts, each was chosen when it was made
-	p, err := s.makePlan(x, rules)
+	p, err := s.choose(x, rules)
 	if err != nil {
-		return err
-	}
-	if err := errors.Join(s.tellPlan(p), nothingChosen(p)); err != nil {
 		return err
 	}
 	registry := serve.New(src, x, p, &serve.Options{Hashed: opts.readData, Log: a.log})

@@ -150,6 +150,14 @@ func (s *session) find(f report.Finding) error {
 	return s.Finding(f)
 }
 
+func (s *session) findAll(findings []report.Finding) error {
+	var errs []error
+	for _, f := range findings {
+		errs = append(errs, s.find(f))
+	}
+	return errors.Join(errs...)
+}
+
 // unasked says what is in the source and was not asked for.
 func (s *session) unasked() []string {
 	if s.summary.Unasked == 0 {
@@ -158,15 +166,15 @@ func (s *session) unasked() []string {
 	return []string{plural(s.summary.Unasked, "manifest", "manifests") + " without a tag: not asked for; --untagged takes them along"}
 }
 
-// tellRefused tells the outcome of images that their target cannot take.
-func (s *session) tellRefused(p *plan.Plan, host string) error {
+// tellRefused tells the outcome of images that their target cannot take. Where is
+// what its names begin with.
+func (s *session) tellRefused(p *plan.Plan, where string) error {
 	var errs []error
 	for _, l := range p.LeftOut {
 		if !l.Incomplete() {
-			errs = append(errs, s.count(report.Outcome{
-				Source: l.Source.String(), Target: host + "/" + l.Target.String(), Digest: l.Manifest.Digest.String(),
-				Status: report.Failed, Error: l.Reason,
-			}))
+			o := outcomeOf(l.Image, where+l.Target.String(), report.Failed)
+			o.Error = l.Reason
+			errs = append(errs, s.count(o))
 		}
 	}
 	return errors.Join(errs...)

@@ -47,6 +47,15 @@ func nothingChosen(p *plan.Plan) error {
 	return report.WithHint(errNothing, hint)
 }
 
+// choose makes a plan of something to do, and tells it.
+func (s *session) choose(x *storage.Index, rules plan.Rules) (*plan.Plan, error) {
+	p, err := s.makePlan(x, rules)
+	if err != nil {
+		return nil, err
+	}
+	return p, errors.Join(s.tellPlan(p), nothingChosen(p))
+}
+
 // planFor reaches the target, makes the plan for it, and tells it.
 func (s *session) planFor(ctx context.Context, x *storage.Index, r *request) (*target, *plan.Plan, error) {
 	t, err := dial(ctx, r.to, r.options)
@@ -218,9 +227,23 @@ func withAdvice(err error) string {
 }
 
 func (t *target) outcome(i plan.Image, status report.Status) report.Outcome {
-	return report.Outcome{
-		Source: i.Source.String(), Target: t.host() + "/" + i.Target.String(), Digest: i.Manifest.Digest.String(), Status: status,
+	return outcomeOf(i, t.host()+"/"+i.Target.String(), status)
+}
+
+func outcomeOf(i plan.Image, target string, status report.Status) report.Outcome {
+	return report.Outcome{Source: i.Source.String(), Target: target, Digest: i.Manifest.Digest.String(), Status: status}
+}
+
+// written is the outcome of an image that was made here, or was there.
+func written(i plan.Image, target string, made bool, err error) report.Outcome {
+	o := outcomeOf(i, target, report.Skipped)
+	switch {
+	case err != nil:
+		o.Status, o.Error = report.Failed, withAdvice(err)
+	case made:
+		o.Status = report.Done
 	}
+	return o
 }
 
 // pushOne pushes an image from its layout.

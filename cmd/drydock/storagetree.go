@@ -60,11 +60,8 @@ func runConvertStorage(ctx context.Context, a *app, location, dir string, opts c
 		return err
 	}
 	defer src.Close()
-	p, err := c.session.makePlan(x, rules)
+	p, err := c.session.choose(x, rules)
 	if err != nil {
-		return err
-	}
-	if err := errors.Join(c.session.tellPlan(p), nothingChosen(p)); err != nil {
 		return err
 	}
 	if opts.dryRun {
@@ -73,7 +70,7 @@ func runConvertStorage(ctx context.Context, a *app, location, dir string, opts c
 		}
 		return c.session.close(ctx, p.Whole() && len(c.forecast.Findings) == 0)
 	}
-	if err := errors.Join(c.tellRefused(p), c.use(src, x, p)); err != nil {
+	if err := errors.Join(c.session.tellRefused(p, ""), c.use(src, x, p)); err != nil {
 		return err
 	}
 	return c.run(ctx, p, opts.jobs)
@@ -114,15 +111,7 @@ func (c *storing) use(src source.Source, x *storage.Index, p *plan.Plan) (err er
 // partsOf gives the manifests and the blobs of images, which are all blobs to a
 // registry's storage, with their sizes in bytes.
 func partsOf(images []plan.Image) iter.Seq2[digest.Digest, int64] {
-	return func(yield func(digest.Digest, int64) bool) {
-		for _, i := range images {
-			for _, b := range slices.Concat(i.Manifests, i.Blobs) {
-				if !yield(b.Digest, b.Size) {
-					return
-				}
-			}
-		}
-	}
+	return sizesOf(images, func(i plan.Image) []*ocispec.Descriptor { return slices.Concat(i.Manifests, i.Blobs) })
 }
 
 // foresee finds out what a run would do, and writes nothing.
@@ -133,10 +122,7 @@ func (c *storing) foresee(src source.Source, x *storage.Index, p *plan.Plan) err
 		return sourceIsUsage(err)
 	}
 	c.forecast = f
-	for _, found := range f.Findings {
-		err = errors.Join(err, c.session.find(found))
-	}
-	return err
+	return c.session.findAll(f.Findings)
 }
 
 // sourceIsUsage tells what was typed wrongly.
@@ -153,11 +139,8 @@ func (c *storing) run(ctx context.Context, p *plan.Plan, jobs int) error {
 		return s.outcome(ctx, c.one(ctx, i))
 	})
 	if c.tree != nil {
-		for _, f := range c.tree.Findings() {
-			err = errors.Join(err, s.find(f))
-		}
-		u := c.tree.Usage()
-		s.summary.LinkedFiles, s.summary.CopiedBytes = u.Linked, u.Copied
+		err = errors.Join(err, s.findAll(c.tree.Findings()))
+		s.use(c.tree.Usage())
 	}
 	if err != nil && ctx.Err() == nil {
 		return err
@@ -169,29 +152,7 @@ func (c *storing) run(ctx context.Context, p *plan.Plan, jobs int) error {
 // one puts one image into the tree.
 func (c *storing) one(ctx context.Context, i plan.Image) report.Outcome {
 	made, err := c.write(ctx, i)
-	switch {
-	case err != nil:
-		return outcomeOf(i, report.Failed, withAdvice(err))
-	case made:
-		return outcomeOf(i, report.Done, "")
-	}
-	return outcomeOf(i, report.Skipped, "")
-}
-
-func outcomeOf(i plan.Image, status report.Status, why string) report.Outcome {
-	return report.Outcome{Source: i.Source.String(), Target: i.Target.String(), Digest: i.Manifest.Digest.String(), Status: status, Error: why}
-}
-
-// tellRefused tells the outcome of images that no registry can have, or of which
-// nobody knows which is meant.
-func (c *storing) tellRefused(p *plan.Plan) error {
-	var errs []error
-	for _, l := range p.LeftOut {
-		if !l.Incomplete() {
-			errs = append(errs, c.session.count(outcomeOf(l.Image, report.Failed, l.Reason)))
-		}
-	}
-	return errors.Join(errs...)
+	return written(i, i.Target.String(), made, err)
 }
 
 // write puts an image into the tree, its links when all of it is there. Made is
@@ -255,19 +216,12 @@ func (c *storing) read(d digest.Digest, size int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, size))
 }
 
-// close ends the work. What was unpacked goes, unless another run is to go on
-// with it; the tree keeps its links.
+// close ends the work. The tree keeps its links to what was unpacked.
 func (c *storing) close(ctx context.Context) error {
 	if c.tree == nil {
 		return nil
 	}
-	var err error
-	if c.finished {
-		err = c.tree.RemoveUnpacked()
-	} else if sizeBelow(c.tree.Unpacked()) > 0 {
-		c.session.note("what was unpacked stays in %s for the next run", c.tree.Unpacked())
-	}
-	return errors.Join(err, c.tree.Close())
+	return errors.Join(c.session.endUnpacked(c.tree, c.finished), c.tree.Close())
 }
 
 func (c *storing) lines(s report.Summary, dryRun bool) []string {

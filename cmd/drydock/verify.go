@@ -56,7 +56,7 @@ func runVerify(ctx context.Context, a *app, location, dest string, opts verifyOp
 	if err != nil {
 		return err
 	}
-	if err := s.tellRefused(p, t.host()); err != nil {
+	if err := s.tellRefused(p, t.host()+"/"); err != nil {
 		return err
 	}
 	missing, err := t.missingProjects(ctx, p)

@@ -184,4 +184,4 @@ func (l *Layouts) write(ctx context.Context, i plan.Image) (made bool, err error
 }
 
 // Usage is what placing files took so far.
-func (l *Layouts) Usage() Usage { return l.place.usage() }
+func (l *Layouts) Usage() link.Usage { return l.place.usage() }

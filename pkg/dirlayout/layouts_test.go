@@ -88,7 +88,7 @@ func (tr tree) open(t testing.TB, dir string, method link.Method) *dirlayout.Lay
 }
 
 // convert makes all layouts.
-func (tr tree) convert(t testing.TB, dir string, method link.Method) dirlayout.Usage {
+func (tr tree) convert(t testing.TB, dir string, method link.Method) link.Usage {
 	t.Helper()
 	l := tr.open(t, dir, method)
 	for _, i := range tr.p.Images {
@@ -244,7 +244,7 @@ func TestContents(t *testing.T) {
 			files++
 		}
 	}
-	diff(t, dirlayout.Usage{Linked: files}, usage)
+	diff(t, link.Usage{Linked: files}, usage)
 }
 
 func TestTrimmed(t *testing.T) {

@@ -13,13 +13,6 @@ import (
 	"github.com/seed-5b48bd9d/drydock/pkg/source"
 )
 
-// Usage is what placing files took.
-type Usage struct {
-	Linked int    // files, by hard link, symbolic link or reflink
-	Copied int64  // bytes
-	Why    string // the first reason why a hard link was refused; empty where none was
-}
-
 // placer puts files of the source into layouts.
 type placer struct {
 	local  source.LocalFS // nil where the source's files have no paths
@@ -46,8 +39,8 @@ func newPlacer(src source.Source, staging, pool string, method link.Method) *pla
 	return p
 }
 
-func (p *placer) usage() Usage {
-	u := Usage{Linked: int(p.linked.Load() + p.pool.cloned.Load()), Copied: p.pool.copied.Load()}
+func (p *placer) usage() link.Usage {
+	u := link.Usage{Linked: int(p.linked.Load() + p.pool.cloned.Load()), Copied: p.pool.copied.Load()}
 	if why := p.refused.Load(); why != nil {
 		u.Why = *why
 	}

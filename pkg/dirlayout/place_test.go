@@ -47,7 +47,7 @@ func device(t *testing.T, path string) uint64 {
 
 // copiedOnce holds a run that had to copy against what that means: each file of
 // the source copied once, and linked wherever it is needed.
-func copiedOnce(t *testing.T, tr tree, layouts string, usage dirlayout.Usage) {
+func copiedOnce(t *testing.T, tr tree, layouts string, usage link.Usage) {
 	t.Helper()
 	if usage.Copied != tr.unique() || usage.Linked != 0 {
 		t.Errorf("used %+v for %d bytes", usage, tr.unique())
@@ -74,7 +74,7 @@ func TestOtherFileSystem(t *testing.T) {
 	diff(t, list(t, layoutsOf(t, tr)), list(t, layouts))
 
 	again := tr.convert(t, layouts, link.Auto)
-	diff(t, dirlayout.Usage{}, again)
+	diff(t, link.Usage{}, again)
 	if err := os.RemoveAll(filepath.Join(layouts, "single:latest")); err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestMethods(t *testing.T) {
 		if to, err := os.Readlink(blob); err != nil || !filepath.IsAbs(to) || !sameFile(t, blob, tr.file("base")) {
 			t.Errorf("it leads to %q, error %v", to, err)
 		}
-		diff(t, dirlayout.Usage{}, relative.convert(t, layouts, link.Symlink))
+		diff(t, link.Usage{}, relative.convert(t, layouts, link.Symlink))
 	})
 	t.Run("reflink", func(t *testing.T) {
 		layouts := t.TempDir()
@@ -267,7 +267,7 @@ func TestProtectedLinks(t *testing.T) {
 	if !strings.Contains(string(out), syscall.EPERM.Error()) {
 		t.Errorf("it says %s", out)
 	}
-	copiedOnce(t, tr, layouts, dirlayout.Usage{Copied: tr.unique()})
+	copiedOnce(t, tr, layouts, link.Usage{Copied: tr.unique()})
 }
 
 // mount mounts something for the time of a test.

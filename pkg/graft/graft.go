@@ -182,9 +182,9 @@ func (s *Storage) Findings() []report.Finding {
 }
 
 // Usage is what placing blobs took so far.
-func (s *Storage) Usage() tree.Usage {
+func (s *Storage) Usage() link.Usage {
 	if s.tree == nil {
-		return tree.Usage{}
+		return link.Usage{}
 	}
 	u := s.tree.Usage()
 	u.Copied -= s.probe

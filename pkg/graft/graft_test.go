@@ -133,7 +133,7 @@ func TestProve(t *testing.T) {
 	if diff := cmp.Diff(want, files(t, v2)); diff != "" {
 		t.Errorf("what the proof leaves:\n%s", diff)
 	}
-	if u := s.Usage(); u != (tree.Usage{}) {
+	if u := s.Usage(); u != (link.Usage{}) {
 		t.Errorf("%+v was counted", u)
 	}
 	if err := s.Close(); err != nil {
@@ -314,7 +314,7 @@ func TestPlace(t *testing.T) {
 			t.Errorf("its link is %q: %v", link, err)
 		}
 	}
-	if u := s.Usage(); u != (tree.Usage{Linked: 2}) {
+	if u := s.Usage(); u != (link.Usage{Linked: 2}) {
 		t.Errorf("%+v", u)
 	}
 }

@@ -69,3 +69,10 @@ func Symbolic(from, to string) error {
 	}
 	return os.Symlink(absolute, to)
 }
+
+// Usage is what giving files other names took.
+type Usage struct {
+	Linked int    // files, by hard link, symbolic link or reflink
+	Copied int64  // bytes
+	Why    string // the first reason why a file was not hard-linked; empty where none was
+}

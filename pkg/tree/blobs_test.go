@@ -46,7 +46,7 @@ func TestDamagedSource(t *testing.T) {
 						t.Errorf("error %v", err)
 					}
 				}
-				diff(t, "usage", tree.Usage{}, w.Usage())
+				diff(t, "usage", link.Usage{}, w.Usage())
 				for name := range contents(t, dir) {
 					t.Errorf("there is %s", name)
 				}
@@ -215,7 +215,7 @@ func TestSideBySide(t *testing.T) {
 		})
 	}
 	all.Wait()
-	diff(t, "usage", tree.Usage{Linked: len(names)}, w.Usage())
+	diff(t, "usage", link.Usage{Linked: len(names)}, w.Usage())
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ func TestOwner(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := o.open(t, dir, tree.Options{})
-		usage := tree.Usage{Linked: 3, Copied: int64(len(o.Bytes("own")))}
+		usage := link.Usage{Linked: 3, Copied: int64(len(o.Bytes("own")))}
 		for _, name := range names {
 			placed := o.put(t, w, name)
 			if shared := placed == tree.Linked; shared != (name != "own") {

@@ -73,13 +73,6 @@ type Tree struct {
 	refused atomic.Pointer[string]    // the first reason why a hard link could not be
 }
 
-// Usage is what placing blobs took.
-type Usage struct {
-	Linked int    // files, by hard link or reflink
-	Copied int64  // bytes
-	Why    string // the first reason why a blob was not hard-linked; empty where none was
-}
-
 // Open prepares a registry's storage for writing: dir is the registry's root
 // directory, or any on the way down to docker/registry/v2. Where there is none
 // it is made, and belongs to the owner of dir, unless Options say that it has to
@@ -206,8 +199,8 @@ func (t *Tree) Unpacked() string { return filepath.Join(t.dir, unpackedDir) }
 func (t *Tree) RemoveUnpacked() error { return source.RemoveUnpacked(t.Unpacked()) }
 
 // Usage is what placing blobs took so far.
-func (t *Tree) Usage() Usage {
-	u := Usage{Linked: int(t.linked.Load()), Copied: t.copied.Load()}
+func (t *Tree) Usage() link.Usage {
+	u := link.Usage{Linked: int(t.linked.Load()), Copied: t.copied.Load()}
 	if why := t.refused.Load(); why != nil {
 		u.Why = *why
 	}

@@ -165,9 +165,9 @@ func testWrite(t *testing.T, method link.Method) {
 	dir := filepath.Join(t.TempDir(), "new")
 	w := o.open(t, dir, tree.Options{Link: method})
 	want := tree.Linked
-	usage := tree.Usage{Linked: len(names)}
+	usage := link.Usage{Linked: len(names)}
 	if method == link.Copy {
-		want, usage = tree.Copied, tree.Usage{}
+		want, usage = tree.Copied, link.Usage{}
 	}
 	for _, name := range names {
 		if placed := o.put(t, w, name); placed != want {
@@ -208,5 +208,5 @@ func testWrite(t *testing.T, method link.Method) {
 			t.Errorf("in another run, %s was placed: %d", name, placed)
 		}
 	}
-	diff(t, "usage of another run", tree.Usage{}, again.Usage())
+	diff(t, "usage of another run", link.Usage{}, again.Usage())
 }
