@@ -1,21 +1,15 @@
 package dirlayout_test
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/distribution/distribution/v3/configuration"
-	"github.com/distribution/distribution/v3/registry/handlers"
-	_ "github.com/distribution/distribution/v3/registry/storage/driver/inmemory"
-	"github.com/sirupsen/logrus"
-
+	"github.com/seed-5b48bd9d/drydock/pkg/harbor/harbortest"
 	"github.com/seed-5b48bd9d/drydock/pkg/link"
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 	"github.com/seed-5b48bd9d/drydock/pkg/storage"
@@ -24,14 +18,10 @@ import (
 // registry starts distribution's registry in this process.
 func registry(t *testing.T) string {
 	t.Helper()
-	logrus.SetLevel(logrus.PanicLevel)
-	config := &configuration.Configuration{Storage: configuration.Storage{
-		"inmemory":    configuration.Parameters{},
-		"maintenance": {"uploadpurging": map[any]any{"enabled": false}},
-	}}
-	config.Log.AccessLog.Disabled = true
-	config.Log.Level = "fatal"
-	server := httptest.NewServer(handlers.NewApp(context.Background(), config))
+	server, err := harbortest.NewRegistry("")
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(server.Close)
 	return strings.TrimPrefix(server.URL, "http://")
 }

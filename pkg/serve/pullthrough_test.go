@@ -8,10 +8,10 @@ import (
 
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
-	_ "github.com/distribution/distribution/v3/registry/storage/driver/inmemory"
 	"github.com/opencontainers/go-digest"
 	"github.com/sirupsen/logrus"
 
+	"github.com/seed-5b48bd9d/drydock/pkg/harbor/harbortest"
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 )
 
@@ -24,8 +24,8 @@ func cache(t *testing.T, url string) *served {
 	t.Cleanup(cancel)
 	config := &configuration.Configuration{
 		Storage: configuration.Storage{
-			"inmemory":    configuration.Parameters{},
-			"maintenance": {"uploadpurging": map[any]any{"enabled": false}},
+			harbortest.MemoryDriver: configuration.Parameters{},
+			"maintenance":           {"uploadpurging": map[any]any{"enabled": false}},
 		},
 		Proxy: configuration.Proxy{RemoteURL: url},
 	}

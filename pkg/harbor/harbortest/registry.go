@@ -14,7 +14,6 @@ import (
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem" // Options.Dir
-	_ "github.com/distribution/distribution/v3/registry/storage/driver/inmemory"   // without it
 )
 
 // newRegistry starts distribution's registry without authentication, upload
@@ -44,7 +43,7 @@ func storageConfig(dir string) configuration.Storage {
 		"redirect":    {"disable": true},
 	}
 	if dir == "" {
-		storage["inmemory"] = configuration.Parameters{}
+		storage[MemoryDriver] = configuration.Parameters{}
 	} else {
 		storage["filesystem"] = configuration.Parameters{"rootdirectory": dir}
 	}
