@@ -24,6 +24,7 @@ var allowed = map[string][]string{
 	"pkg/dirlayout": {"pkg/link", "pkg/plan", "pkg/storage", "pkg/source", "pkg/report"},
 	"pkg/bundle":    {"pkg/dirlayout", "pkg/plan", "pkg/storage", "pkg/source", "pkg/report"},
 	"pkg/push":      {"pkg/plan", "pkg/storage", "pkg/report"},
+	"pkg/tree":      {"pkg/link", "pkg/storage", "pkg/source", "pkg/report"},
 	"pkg/graft":     {"pkg/tree", "pkg/push", "pkg/link", "pkg/storage", "pkg/source", "pkg/report"},
 	"pkg/harbor":    {"pkg/report"},
 	"pkg/serve":     {"pkg/plan", "pkg/storage", "pkg/source", "pkg/report"},

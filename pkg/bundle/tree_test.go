@@ -20,6 +20,7 @@ import (
 	"github.com/seed-5b48bd9d/drydock/pkg/bundle"
 	"github.com/seed-5b48bd9d/drydock/pkg/dirlayout"
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
+	"github.com/seed-5b48bd9d/drydock/pkg/plan/plantest"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 	"github.com/seed-5b48bd9d/drydock/pkg/source"
 	"github.com/seed-5b48bd9d/drydock/pkg/storage"
@@ -38,36 +39,17 @@ type tree struct {
 // load scans the tree at a location.
 func load(t testing.TB, location string, rules plan.Rules) tree {
 	t.Helper()
-	src, err := source.Open(t.Context(), location, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { src.Close() })
-	x, err := storage.Scan(t.Context(), src, &storage.ScanOptions{KeepIndexes: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := plan.New(x, rules)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(p.Images) == 0 {
+	l := plantest.Load(t, location, nil, rules)
+	if len(l.Plan.Images) == 0 {
 		t.Fatalf("%s has no images", location)
 	}
-	return tree{storagetest.New(), location, src, x, p}
+	return tree{storagetest.New(), location, l.Source, l.Index, l.Plan}
 }
 
 // write makes a tree of lines, damaged ones before it is scanned.
 func write(t testing.TB, text string, rules plan.Rules) tree {
 	t.Helper()
-	b, err := storagetest.Parse(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := b.WriteTo(dir); err != nil {
-		t.Fatal(err)
-	}
+	b, dir := storagetest.Make(t, text)
 	tr := load(t, dir, rules)
 	tr.Builder = b
 	return tr

@@ -18,6 +18,7 @@ import (
 	"github.com/seed-5b48bd9d/drydock/pkg/dirlayout"
 	"github.com/seed-5b48bd9d/drydock/pkg/link"
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
+	"github.com/seed-5b48bd9d/drydock/pkg/plan/plantest"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 	"github.com/seed-5b48bd9d/drydock/pkg/source"
 	"github.com/seed-5b48bd9d/drydock/pkg/storage"
@@ -36,20 +37,8 @@ type tree struct {
 // load scans the tree of a registry's root directory.
 func load(t testing.TB, dir string, rules plan.Rules) tree {
 	t.Helper()
-	src, err := source.Open(context.Background(), dir, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { src.Close() })
-	x, err := storage.Scan(context.Background(), src, &storage.ScanOptions{KeepIndexes: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := plan.New(x, rules)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tree{storagetest.New(), dir, src, x, p}
+	l := plantest.Load(t, dir, nil, rules)
+	return tree{storagetest.New(), dir, l.Source, l.Index, l.Plan}
 }
 
 // scan scans a directory of layouts.

@@ -34,11 +34,7 @@ func parse(t testing.TB, text string, more ...func(b *storagetest.Builder)) tree
 	for _, add := range more {
 		add(b)
 	}
-	dir := t.TempDir()
-	if err := b.WriteTo(dir); err != nil {
-		t.Fatal(err)
-	}
-	return tree{b, scan(t, dir)}
+	return tree{b, scan(t, b.Dir(t))}
 }
 
 func scan(t testing.TB, dir string) *storage.Index {

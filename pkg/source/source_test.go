@@ -19,14 +19,7 @@ import (
 
 func tree(t *testing.T, text string) string {
 	t.Helper()
-	b, err := storagetest.Parse(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := b.WriteTo(dir); err != nil {
-		t.Fatal(err)
-	}
+	_, dir := storagetest.Make(t, text)
 	return dir
 }
 

@@ -363,10 +363,7 @@ func TestLargeConfig(t *testing.T) {
 	b.Manifest("app", "", `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",`+
 		`"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:<config>","size":<config:size>},"layers":[]}`)
 	b.Tag("library/app", "v1", "app")
-	dir := t.TempDir()
-	if err := b.WriteTo(dir); err != nil {
-		t.Fatal(err)
-	}
+	dir := b.Dir(t)
 	src := newFaulty(open(t, dir), func(string, string) error { return nil })
 	x, err := storage.Scan(context.Background(), src, nil)
 	if err != nil {
@@ -387,10 +384,7 @@ func TestDeep(t *testing.T) {
 	}
 	top := fmt.Sprintf("i%d", depth)
 	b.Tag("library/app", "v1", top)
-	dir := t.TempDir()
-	if err := b.WriteTo(dir); err != nil {
-		t.Fatal(err)
-	}
+	dir := b.Dir(t)
 	x := scan(t, dir, storage.ScanOptions{})
 	if c := x.Closure(b.Digest(top)); !c.Whole() || len(c.Manifests) != depth+1 {
 		t.Errorf("%d manifests, %v", len(c.Manifests), c.Problems)

@@ -75,10 +75,7 @@ func TestTagsGiven(t *testing.T) {
 	b.Tag("library/stale", "v1", "app")
 	b.Tag("library/stale", "kept", "app")
 	b.Push("library/stale", "newer")
-	dir := t.TempDir()
-	if err := b.WriteTo(dir); err != nil {
-		t.Fatal(err)
-	}
+	dir := b.Dir(t)
 	tags, err := storage.ParseTagMap(strings.NewReader(
 		"library/app:v1 " + b.Digest("app").String() + "\n" +
 			"library/stale:v1 " + b.Digest("newer").String() + "\n" +

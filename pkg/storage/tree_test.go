@@ -33,15 +33,7 @@ tag library/app v1 multi
 // build writes a tree and gives its registry's root directory.
 func build(t *testing.T, text string) (*storagetest.Builder, string) {
 	t.Helper()
-	b, err := storagetest.Parse(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := b.WriteTo(dir); err != nil {
-		t.Fatal(err)
-	}
-	return b, dir
+	return storagetest.Make(t, text)
 }
 
 func open(t *testing.T, dir string) source.Source {

@@ -47,14 +47,7 @@ push library/app typeless
 
 func tree(t *testing.T, text string) string {
 	t.Helper()
-	b, err := storagetest.Parse(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	if err := b.WriteTo(dir); err != nil {
-		t.Fatal(err)
-	}
+	_, dir := storagetest.Make(t, text)
 	return filepath.Join(dir, filepath.FromSlash(storagetest.V2))
 }
 
@@ -115,11 +108,7 @@ func TestLinks(t *testing.T) {
 	b := storagetest.New()
 	b.Image("app", "amd64", "base", "sha512:other", "foreign:windows")
 	b.Tag("library/app", "v1", "app")
-	dir := t.TempDir()
-	if err := b.WriteTo(dir); err != nil {
-		t.Fatal(err)
-	}
-	root := filepath.Join(dir, storagetest.V2)
+	root := filepath.Join(b.Dir(t), storagetest.V2)
 	got := strings.Split(b.Symbolic(strings.Join(links(t, root), "\n")), "\n")
 	want := []string{
 		"repositories/library/app/_layers/sha256/<app-config>/link sha256:<app-config>",

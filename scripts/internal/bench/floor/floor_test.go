@@ -19,8 +19,7 @@ import (
 	"github.com/seed-5b48bd9d/drydock/pkg/dirlayout"
 	"github.com/seed-5b48bd9d/drydock/pkg/link"
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
-	"github.com/seed-5b48bd9d/drydock/pkg/source"
-	"github.com/seed-5b48bd9d/drydock/pkg/storage"
+	"github.com/seed-5b48bd9d/drydock/pkg/plan/plantest"
 	"github.com/seed-5b48bd9d/drydock/scripts/internal/bench/floor"
 	"github.com/seed-5b48bd9d/drydock/scripts/internal/bench/tree"
 	"github.com/seed-5b48bd9d/drydock/scripts/internal/bench/wire"
@@ -35,24 +34,12 @@ func converted(t *testing.T, s tree.Shape) (dir, layouts string) {
 		t.Fatal(err)
 	}
 	layouts = filepath.Join(base, "layouts")
-	src, err := source.Open(t.Context(), dir, nil)
+	l := plantest.Load(t, dir, nil, plan.Rules{})
+	to, err := dirlayout.Open(layouts, l.Source, &dirlayout.Options{Link: link.Hardlink})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer src.Close()
-	x, err := storage.Scan(t.Context(), src, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := plan.New(x, plan.Rules{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	to, err := dirlayout.Open(layouts, src, &dirlayout.Options{Link: link.Hardlink})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, i := range p.Images {
+	for _, i := range l.Plan.Images {
 		if _, err := to.Write(t.Context(), i); err != nil {
 			t.Fatal(err)
 		}

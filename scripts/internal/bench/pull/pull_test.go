@@ -3,12 +3,12 @@ package pull_test
 import (
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
+	"github.com/seed-5b48bd9d/drydock/pkg/plan/plantest"
 	"github.com/seed-5b48bd9d/drydock/pkg/serve"
-	"github.com/seed-5b48bd9d/drydock/pkg/source"
-	"github.com/seed-5b48bd9d/drydock/pkg/storage"
 	"github.com/seed-5b48bd9d/drydock/scripts/internal/bench/pull"
 	"github.com/seed-5b48bd9d/drydock/scripts/internal/bench/tree"
 )
@@ -20,20 +20,8 @@ func TestAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src, err := source.Open(t.Context(), dir, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer src.Close()
-	x, err := storage.Scan(t.Context(), src, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := plan.New(x, plan.Rules{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(serve.New(src, x, p, nil))
+	l := plantest.Load(t, dir, nil, plan.Rules{})
+	server := httptest.NewServer(serve.New(l.Source, l.Index, l.Plan, nil))
 	defer server.Close()
 	counts, err := pull.All(t.Context(), server.URL, shape.Names(), 4)
 	if err != nil {
@@ -46,8 +34,8 @@ func TestAll(t *testing.T) {
 	if _, err := pull.All(t.Context(), server.URL, []string{"no/such"}, 1); err == nil {
 		t.Error("no error for a repository that is not there")
 	}
-	for d := range p.Images[0].Blobs {
-		if err := os.Truncate(dir+"/docker/registry/v2/"+x.Path(p.Images[0].Blobs[d].Digest), 1); err != nil {
+	for _, blob := range l.Plan.Images[0].Blobs {
+		if err := os.Truncate(filepath.Join(dir, "docker/registry/v2", l.Index.Path(blob.Digest)), 1); err != nil {
 			t.Fatal(err)
 		}
 	}
