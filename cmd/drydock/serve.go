@@ -109,7 +109,7 @@ func runServe(ctx context.Context, a *app, location string, opts serveOptions) (
 	if err != nil {
 		return err
 	}
-	registry := serve.New(src, x, p, &serve.Options{Hashed: opts.readData, Log: a.log})
+	registry := serve.New(src, x, p, &serve.Options{Log: a.log})
 	if err := s.announce(a, registry, location, l, config, &opts.listenFlags); err != nil {
 		return err
 	}
@@ -178,8 +178,12 @@ func (s *session) announce(a *app, r *serve.Registry, location string, l net.Lis
 	for _, i := range r.Elsewhere() {
 		s.note("not served %s: a part of it is not in this bundle, but in the one that it builds on", i.Source)
 	}
-	if f.htpasswd == "" && f.open(l) {
+	switch {
+	case !f.open(l):
+	case f.htpasswd == "":
 		s.note("whoever reaches %s can read all of it: no password is asked for", l.Addr())
+	case config == nil:
+		s.note("passwords go to %s for everybody on the way to read: --tls-cert and --tls-key serve HTTPS", l.Addr())
 	}
 	if err := s.end(nil); err != nil {
 		return err

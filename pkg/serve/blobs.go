@@ -48,7 +48,10 @@ func (r *Registry) serveBlob(w http.ResponseWriter, req *http.Request, repo *rep
 	h.Set("ETag", etag(d.String()))
 	h.Set("Cache-Control", "max-age=31536000, immutable")
 	if state == sound || req.Method == http.MethodHead {
-		http.ServeContent(w, req, "", time.Time{}, f) // which calls sendfile for an *os.File
+		last := &withheld{ResponseWriter: w, same: func() error { return r.same(f, as) }, lost: func(err error) {
+			r.lost(err, blobUnknown, repo, d.String())
+		}}
+		http.ServeContent(last, req, "", time.Time{}, f) // which calls sendfile for an *os.File
 		return nil
 	}
 	return r.sendHashed(w, f, repo, d, as)
@@ -78,14 +81,46 @@ func (r *Registry) open(d digest.Digest, size int64) (_ content, _ sight, err er
 	if err != nil {
 		return nil, sight{}, err
 	}
-	info, err := f.Stat()
-	if err == nil && info.Size() != size {
-		err = fmt.Errorf("%w: it has %d bytes, and had %d", errDamaged, info.Size(), size)
+	as, err := r.look(f)
+	if err == nil && as.size != size {
+		err = fmt.Errorf("%w: it has %d bytes, and had %d", errDamaged, as.size, size)
 	}
 	if err != nil {
 		return nil, sight{}, errors.Join(err, f.Close())
 	}
-	return f, sight{size: size, written: info.ModTime().UnixNano()}, nil
+	return f, as, nil
+}
+
+// look says what a file looks like now.
+func (r *Registry) look(f content) (sight, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return sight{}, err
+	}
+	as := sight{size: info.Size(), written: info.ModTime().UnixNano()}
+	if _, own := f.(*os.File); own {
+		as.file = info
+		return as, nil
+	}
+	if archive, ok := r.src.(source.WrittenFS); ok {
+		written, err := archive.Written()
+		if err != nil {
+			return sight{}, err
+		}
+		if !written.IsZero() {
+			as.written = written.UnixNano()
+		}
+	}
+	return as, nil
+}
+
+// same holds that a file has not changed since it was looked at.
+func (r *Registry) same(f content, as sight) error {
+	now, err := r.look(f)
+	if err == nil && !now.is(as) {
+		err = errChanged
+	}
+	return err
 }
 
 func (r *Registry) openFile(name string) (content, error) {

@@ -13,6 +13,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/seed-5b48bd9d/drydock/pkg/source"
 	"github.com/seed-5b48bd9d/drydock/pkg/storage"
 )
 
@@ -140,7 +141,7 @@ func (r *Registry) content(m manifest) ([]byte, error) {
 // Absence and damage are told as absence, a failure to read as what it is.
 func (r *Registry) lost(err error, unknown problem, repo *repository, digest string) *problem {
 	r.log.Warn("not served", "repository", repo.name, "digest", digest, "error", err.Error())
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errDamaged) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, source.ErrNotRegular) || errors.Is(err, errDamaged) {
 		return unknown.with(fmt.Sprintf("%s is missing or damaged", digest))
 	}
 	return unreadable.with(digest)

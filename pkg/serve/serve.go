@@ -22,8 +22,6 @@ import (
 
 // Options steer a Registry; nil means defaults.
 type Options struct {
-	// Hashed says that every blob was hashed already, as the index was made.
-	Hashed bool
 	// Log is told what cannot be served although it was planned; nil means that
 	// nobody is.
 	Log *slog.Logger
@@ -47,7 +45,7 @@ func New(src source.Source, x *storage.Index, p *plan.Plan, opts *Options) *Regi
 	if opts == nil {
 		opts = &Options{}
 	}
-	r := &Registry{src: src, index: x, trust: newTrust(opts.Hashed), log: opts.Log}
+	r := &Registry{src: src, index: x, trust: newTrust(), log: opts.Log}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}

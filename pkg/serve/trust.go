@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
+	"os"
 	"strconv"
 	"sync"
 
@@ -24,13 +26,17 @@ const (
 
 // sight is a file as it was when it was hashed; another sight is another file.
 type sight struct {
-	size    int64 // bytes
-	written int64 // Unix time, nanoseconds
+	size    int64       // bytes
+	written int64       // it, or the archive that it lies in: Unix time, nanoseconds
+	file    fs.FileInfo // what tells it from one put in its place; nil in an archive
+}
+
+func (s sight) is(other sight) bool {
+	return s.size == other.size && s.written == other.written && (s.file == nil || os.SameFile(s.file, other.file))
 }
 
 // trust keeps which blobs were hashed, and with what result.
 type trust struct {
-	all     bool // everything was hashed before
 	mu      sync.Mutex
 	states  map[digest.Digest]settled
 	hashing map[digest.Digest]chan struct{} // what is being hashed; closed when that is over
@@ -41,18 +47,15 @@ type settled struct {
 	state state
 }
 
-func newTrust(all bool) *trust {
-	return &trust{all: all, states: map[digest.Digest]settled{}, hashing: map[digest.Digest]chan struct{}{}}
+func newTrust() *trust {
+	return &trust{states: map[digest.Digest]settled{}, hashing: map[digest.Digest]chan struct{}{}}
 }
 
 func (t *trust) of(d digest.Digest, as sight) state {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch s, ok := t.states[d]; {
-	case ok && s.as == as:
+	if s, ok := t.states[d]; ok && s.as.is(as) {
 		return s.state
-	case t.all && !ok:
-		return sound
 	}
 	return unknown
 }

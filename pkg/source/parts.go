@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"sort"
+	"time"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 )
@@ -76,6 +77,20 @@ func (p *parts) ReadAt(b []byte, at int64) (n int, err error) {
 		return n, io.EOF
 	}
 	return n, nil
+}
+
+// written is when any of them was last written to.
+func (p *parts) written() (last time.Time, err error) {
+	for _, f := range p.files {
+		info, err := f.Stat()
+		if err != nil {
+			return last, err
+		}
+		if t := info.ModTime(); t.After(last) {
+			last = t
+		}
+	}
+	return last, nil
 }
 
 // Close implements io.Closer.

@@ -55,6 +55,14 @@ type DigestFS interface {
 	Digest(name string, algorithm digest.Algorithm) (digest.Digest, bool)
 }
 
+// WrittenFS is a Source whose files may lie in an archive, which somebody may
+// write to while it is read.
+type WrittenFS interface {
+	// Written is when the archive, or any part of it, was last written to; the zero
+	// time where files do not lie in it any more.
+	Written() (time.Time, error)
+}
+
 // FindingsFS is a Source that found something about itself: that an archive is
 // cut off, or that it holds what was not read.
 type FindingsFS interface {

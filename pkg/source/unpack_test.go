@@ -119,7 +119,8 @@ func TestResume(t *testing.T) {
 	unpack := t.TempDir()
 	ctx, cancel := context.WithCancel(context.Background())
 	half := readerFunc(func(p []byte) (int, error) {
-		if len(places(t, unpack)) > 3 {
+		// Files come and go meanwhile, and a test must not fail in another goroutine.
+		if whole, _ := filepath.Glob(filepath.Join(unpack, "sha256/*/*")); len(whole) > 2 {
 			cancel()
 			return 0, io.ErrClosedPipe
 		}

@@ -152,6 +152,14 @@ func (a *archive) LocalPath(name string) (string, bool) {
 	return "", false
 }
 
+// Written implements WrittenFS.
+func (a *archive) Written() (time.Time, error) {
+	if files, ok := a.plain.(*parts); ok {
+		return files.written()
+	}
+	return time.Time{}, nil
+}
+
 // info describes a node, under the name that it was asked for by.
 func (a *archive) info(id uint32, name string) *fileInfo {
 	n := a.tree.node(id)
