@@ -5,7 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
+	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -150,10 +155,17 @@ func (o *extractOptions) choice(image, out string) (extract.Choice, error) {
 		Reference: ref, Platform: o.platform, Host: "linux/" + runtime.GOARCH,
 		Format: extract.FormatOf(out), Recover: o.recover,
 	}
-	if o.format == "" {
-		return c, nil
+	if o.format != "" {
+		c.Format = extract.Format(o.format)
 	}
-	switch c.Format = extract.Format(o.format); {
+	switch {
+	case out == "":
+		return c, usageError{errors.New("the name of what to write is empty")}
+	case o.platform != "" && !extract.ValidPlatform(o.platform):
+		return c, usageError{fmt.Errorf("bad value %q for --platform: want os/architecture[/variant], such as linux/arm64", o.platform)}
+	case o.format == "" && compressed(out):
+		return c, report.WithHint(usageError{fmt.Errorf("%s: archives are not compressed, since layers are", out)},
+			"name a file.tar or a file.oci.tar, say what it is to be with --format, or pipe it: … - | gzip > "+out)
 	case !c.Format.Valid():
 		return c, usageError{fmt.Errorf("bad value %q for --format: want oci, oci-archive or docker-archive", o.format)}
 	case out == "-" && c.Format == extract.OCI:
@@ -162,12 +174,56 @@ func (o *extractOptions) choice(image, out string) (extract.Choice, error) {
 	return c, nil
 }
 
+// compressed tells of a name that somebody would give to a compressed archive. As
+// that of a directory, it can only be a mistake.
+func compressed(name string) bool {
+	return slices.Contains([]string{".gz", ".tgz", ".zst", ".tzst", ".xz", ".txz", ".bz2", ".zip"}, strings.ToLower(filepath.Ext(name)))
+}
+
 func write(ctx context.Context, a *app, src source.Source, i *extract.Image, out string, f extract.Format) error {
 	if out == "-" {
-		return i.Write(ctx, a.out, f)
+		return pipe(ctx, a, i, f)
 	}
 	if err := outside(src, out, "the image"); err != nil {
 		return err
 	}
-	return i.WriteTo(ctx, out, f)
+	if err := roomFor(out, i.Size); err != nil {
+		return err
+	}
+	return advised(i.WriteTo(ctx, out, f))
+}
+
+// pipe writes an archive to standard output.
+func pipe(ctx context.Context, a *app, i *extract.Image, f extract.Format) error {
+	// Where nobody reads any more, as when docker finds no daemon, this is an error
+	// like any other, and not the end before what was unpacked is removed.
+	signal.Ignore(syscall.SIGPIPE)
+	return advised(i.Write(ctx, a.out, f))
+}
+
+// roomFor holds that an image fits, before a large one is written in vain. Where
+// that cannot be told, writing it tells.
+func roomFor(out string, need int64) error {
+	dir := out
+	if info, err := os.Stat(out); err != nil || !info.IsDir() {
+		dir = filepath.Dir(filepath.Clean(out))
+	}
+	if free, err := source.Free(dir); err == nil && need > free {
+		return report.WithHint(fmt.Errorf("writing the image needs %s, and %s are free in %s", size(need), size(free), dir), moreRoom)
+	}
+	return nil
+}
+
+const moreRoom = "make room there, or name a place on another disk"
+
+// advised says what to do about errors of writing.
+func advised(err error) error {
+	switch {
+	case errors.Is(err, syscall.EPIPE):
+		return report.WithHint(err, "what reads the pipe ended before all was written: it may have said why")
+	case errors.Is(err, syscall.ENOSPC):
+		return report.WithHint(err, moreRoom)
+	default:
+		return err
+	}
 }

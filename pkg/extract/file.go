@@ -8,27 +8,32 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 )
 
 // WriteTo writes the image to a file or a directory, which appears when it is
 // whole. One that is there stays as it is, and is an error, unless it is an empty
-// directory.
+// directory, which is filled.
 func (i *Image) WriteTo(ctx context.Context, path string, f Format) error {
-	if err := free(path, f); err != nil {
+	filled, err := free(path, f)
+	if err != nil {
 		return err
 	}
 	path = filepath.Clean(path)
-	partial, err := os.MkdirTemp(filepath.Dir(path), "."+filepath.Base(path)+".partial-")
+	partial, err := begin(path, filled)
 	if err != nil {
 		return fmt.Errorf("preparing %s: %w", path, err)
 	}
 	defer os.RemoveAll(partial)
-	if f == OCI {
+	switch {
+	case filled:
+		err = i.fill(ctx, partial, path)
+	case f == OCI:
 		err = i.writeDir(ctx, partial, path)
-	} else {
+	default:
 		err = i.writeFile(ctx, filepath.Join(partial, "archive"), path, f)
 	}
 	if err != nil {
@@ -37,20 +42,31 @@ func (i *Image) WriteTo(ctx context.Context, path string, f Format) error {
 	return nil
 }
 
-// free holds that nothing is replaced.
-func free(path string, f Format) error {
+// free holds that nothing is replaced, and tells of an empty directory that is to
+// be filled.
+func free(path string, f Format) (filled bool, err error) {
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil
+		return false, nil
 	case err != nil:
-		return fmt.Errorf("preparing %s: %w", path, err)
+		return false, fmt.Errorf("preparing %s: %w", path, err)
 	case info.IsDir() && f == OCI:
 		if entries, err := os.ReadDir(path); err == nil && len(entries) == 0 {
-			return nil
+			return true, nil
 		}
 	}
-	return report.WithHint(fmt.Errorf("preparing %s: it exists", path), "name another file or directory, or remove it first")
+	return false, report.WithHint(fmt.Errorf("preparing %s: it exists", path), "name another file or directory, or remove it first")
+}
+
+// begin makes the directory that all is written to first: on the same file system.
+// A directory to be filled may be a mount, and that above it be nobody's to write
+// to.
+func begin(path string, filled bool) (string, error) {
+	if filled {
+		return os.MkdirTemp(path, ".partial-")
+	}
+	return os.MkdirTemp(filepath.Dir(path), "."+filepath.Base(path)+".partial-")
 }
 
 func (i *Image) writeDir(ctx context.Context, partial, path string) error {
@@ -60,8 +76,21 @@ func (i *Image) writeDir(ctx context.Context, partial, path string) error {
 	if err := i.writeOCI(ctx, dirSink{partial}); err != nil {
 		return err
 	}
-	_ = syscall.Rmdir(path) // an empty one, no file; of anything else the renaming tells
 	return os.Rename(partial, path)
+}
+
+// fill writes a layout into a directory that is there. What says that it is one
+// comes last.
+func (i *Image) fill(ctx context.Context, partial, path string) error {
+	if err := i.writeOCI(ctx, dirSink{partial}); err != nil {
+		return err
+	}
+	for _, name := range []string{ocispec.ImageBlobsDir, ocispec.ImageIndexFile, ocispec.ImageLayoutFile} {
+		if err := os.Rename(filepath.Join(partial, name), filepath.Join(path, name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (i *Image) writeFile(ctx context.Context, partial, path string, f Format) error {

@@ -40,12 +40,16 @@ func (i *Image) writeOCI(ctx context.Context, to sink) error {
 	return to.finish()
 }
 
-// ociIndex names the image, by its tag: what the annotation means is in the OCI
-// image spec, annotations.md; containerd looks for the whole name in its own.
+// wholeName is containerd's annotation for a name with its repository, which podman
+// load goes by too: of a tag alone, it would make the name of a repository.
+const wholeName = "io.containerd.image.name"
+
+// ociIndex names the image: by its tag, as the OCI image spec has it (annotations.md),
+// and as a whole.
 func (i *Image) ociIndex() ([]byte, error) {
 	d := ocispec.Descriptor{MediaType: i.Manifest.MediaType, Digest: i.Manifest.Digest, Size: i.Manifest.Size, Platform: i.Manifest.Platform}
 	if tag := i.Reference.Tag; tag != "" {
-		d.Annotations = map[string]string{ocispec.AnnotationRefName: tag}
+		d.Annotations = map[string]string{ocispec.AnnotationRefName: tag, wholeName: i.Reference.Repository + ":" + tag}
 	}
 	return json.Marshal(ocispec.Index{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{d},

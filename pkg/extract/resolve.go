@@ -98,72 +98,6 @@ func tagsOf(r *storage.Repository) string {
 	return "it has " + strings.Join(names, ", ")
 }
 
-// offer is an image within an index.
-type offer struct {
-	digest   digest.Digest
-	platform ocispec.Platform
-}
-
-// offers are the images within an index, those of indexes in it too.
-func offers(x *storage.Index, m *storage.Manifest, seen map[digest.Digest]bool) (all []offer) {
-	if seen[m.Digest] {
-		return nil
-	}
-	seen[m.Digest] = true
-	for _, c := range m.Manifests {
-		child := x.Manifest(c.Digest)
-		if child != nil && storage.IsIndex(child.MediaType) {
-			all = append(all, offers(x, child, seen)...)
-			continue
-		}
-		p := c.Platform
-		if p == nil && child != nil {
-			p = child.Platform
-		}
-		if p != nil && p.OS != "" && p.OS != "unknown" {
-			all = append(all, offer{c.Digest, *p})
-		}
-	}
-	return all
-}
-
-// pick gives the image of a platform. That of an image which is no index need
-// only be right where it was asked for.
-func pick(x *storage.Index, m *storage.Manifest, ref plan.Reference, platform string, asked bool) (digest.Digest, error) {
-	if !storage.IsIndex(m.MediaType) {
-		if asked && m.Platform != nil && !fits(*m.Platform, platform) {
-			return "", fmt.Errorf("%s is for %s, not for %s", ref, name(*m.Platform), platform)
-		}
-		return m.Digest, nil
-	}
-	all := offers(x, m, map[digest.Digest]bool{})
-	var names []string
-	for _, o := range all {
-		if fits(o.platform, platform) {
-			return o.digest, nil
-		}
-		names = append(names, name(o.platform))
-	}
-	if len(names) == 0 {
-		return "", fmt.Errorf("%s is an index of no platforms", ref)
-	}
-	return "", report.WithHint(fmt.Errorf("%s has nothing for %s", ref, platform), "it has "+strings.Join(names, ", ")+"; --platform takes one of them")
-}
-
-// fits tells whether a platform is the one that is asked for. Where no variant is
-// asked for, any is taken.
-func fits(p ocispec.Platform, asked string) bool {
-	full := name(p)
-	return full == asked || p.OS+"/"+p.Architecture == asked
-}
-
-func name(p ocispec.Platform) string {
-	if p.Variant == "" {
-		return p.OS + "/" + p.Architecture
-	}
-	return p.OS + "/" + p.Architecture + "/" + p.Variant
-}
-
 // close gathers what the image needs.
 func (i *Image) close(d digest.Digest) error {
 	c := i.index.Closure(d)
@@ -193,16 +127,11 @@ func (i *Image) whole(d digest.Digest) string {
 	if m == nil {
 		return "drydock check SOURCE says what is wrong"
 	}
-	var names []string
-	for _, o := range offers(i.index, m, map[digest.Digest]bool{}) {
-		if i.index.Closure(o.digest).Whole() {
-			names = append(names, name(o.platform))
-		}
-	}
-	if len(names) == 0 {
+	all := slices.DeleteFunc(offers(i.index, m, map[digest.Digest]bool{}), func(o offer) bool { return !i.index.Closure(o.digest).Whole() })
+	if len(all) == 0 {
 		return "drydock check SOURCE says what is wrong"
 	}
-	return "--platform takes what is whole of it: " + strings.Join(names, ", ")
+	return "--platform takes what is whole of it: " + names(all)
 }
 
 // fits says why the format cannot hold the image.

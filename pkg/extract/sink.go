@@ -75,7 +75,7 @@ func (i *Image) copy(ctx context.Context, to sink, name string, d digest.Digest,
 }
 
 // checked reads so many bytes, no less and no more, and holds them against their
-// digest at the end.
+// digest before it gives the last of them.
 type checked struct {
 	ctx      context.Context
 	from     io.Reader
@@ -91,26 +91,24 @@ func (c *checked) Read(p []byte) (int, error) {
 	if err := c.ctx.Err(); err != nil {
 		return 0, err
 	}
-	if c.left == 0 {
-		return 0, c.end()
+	var n int
+	var err error
+	if c.left > 0 {
+		n, err = c.from.Read(p[:min(int64(len(p)), c.left)])
+		c.left -= int64(n)
+		_, _ = c.verifier.Write(p[:n])
 	}
-	n, err := c.from.Read(p[:min(int64(len(p)), c.left)])
-	c.left -= int64(n)
-	_, _ = c.verifier.Write(p[:n])
-	if err == io.EOF && c.left > 0 {
+	switch {
+	case err != nil && err != io.EOF:
+		return n, err
+	case c.left > 0 && err == io.EOF:
 		return n, fmt.Errorf("%s: %w: it ends too early", c.digest, errDamaged)
+	case c.left > 0:
+		return n, nil
+	case !c.verifier.Verified():
+		return 0, fmt.Errorf("%s: %w", c.digest, errDamaged) // what was read last goes nowhere, so that a pipe gets no whole file either
 	}
-	if err == io.EOF {
-		err = nil // the end is told by the next call
-	}
-	return n, err
-}
-
-func (c *checked) end() error {
-	if !c.verifier.Verified() {
-		return fmt.Errorf("%s: %w", c.digest, errDamaged)
-	}
-	return io.EOF
+	return n, io.EOF
 }
 
 // content reads a manifest into memory.

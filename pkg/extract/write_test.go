@@ -76,7 +76,7 @@ func TestOCI(t *testing.T) {
 		t.Fatalf("%s: %v", raw, err)
 	}
 	d := index.Manifests[0]
-	if d.Digest != o.tree.Digest("multi") || d.MediaType != ocispec.MediaTypeImageIndex || d.Annotations[ocispec.AnnotationRefName] != "latest" {
+	if d.Digest != o.tree.Digest("multi") || d.MediaType != ocispec.MediaTypeImageIndex || d.Annotations[ocispec.AnnotationRefName] != "latest" || d.Annotations["io.containerd.image.name"] != "library/app:latest" {
 		t.Errorf("%+v", d)
 	}
 	var archive, again bytes.Buffer
@@ -142,9 +142,11 @@ func TestDamaged(t *testing.T) {
 				t.Errorf("%s, %s: it left %v", name, format, left)
 			}
 			if format != extract.OCI {
-				if err := i.Write(t.Context(), io.Discard, format); err == nil {
+				var piped bytes.Buffer
+				if err := i.Write(t.Context(), &piped, format); err == nil {
 					t.Errorf("%s, %s: no error", name, format)
 				}
+				holdCut(t, &piped)
 			}
 		}
 	}
@@ -163,6 +165,25 @@ func TestDamaged(t *testing.T) {
 		}
 		if err := i.WriteTo(t.Context(), filepath.Join(t.TempDir(), "out"), extract.OCI); err == nil {
 			t.Error("changed after the scan: no error")
+		}
+	}
+}
+
+// holdCut holds that an archive ends in the middle of a file: somebody who reads it
+// from a pipe is told of no error, and would take an end between two for the end.
+func holdCut(t *testing.T, archive io.Reader) {
+	t.Helper()
+	for r := tar.NewReader(archive); ; {
+		_, err := r.Next()
+		if err == nil {
+			_, err = io.Copy(io.Discard, r)
+		}
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return
+		}
+		if err != nil {
+			t.Errorf("the archive ends with: %v", err)
+			return
 		}
 	}
 }
@@ -196,6 +217,54 @@ func TestNothingIsReplaced(t *testing.T) {
 	if err := i.WriteTo(t.Context(), empty+"/", extract.OCI); err != nil {
 		t.Errorf("an empty directory: %v", err)
 	}
+}
+
+// TestFilled writes into an empty directory that is there and stays the same one, as
+// a mount or the present directory has to. Of what fails, nothing is left in it.
+func TestFilled(t *testing.T) {
+	o := openTree(t, tree)
+	i, err := o.find(t, "library/app:one", "", extract.OCI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	before, err := os.Stat(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := i.WriteTo(t.Context(), ".", extract.OCI); err != nil {
+		t.Fatal(err)
+	}
+	after, err := os.Stat(".")
+	if err != nil || !os.SameFile(before, after) || before.Mode() != after.Mode() {
+		t.Errorf("it is another directory: %v, %v", after.Mode(), err)
+	}
+	if diff := cmp.Diff([]string{"blobs", "index.json", "oci-layout"}, namesIn(t, ".")); diff != "" {
+		t.Error(diff)
+	}
+	damaged := openTree(t, tree+"corrupt blob:top\n")
+	if i, err = damaged.find(t, "library/app:one", "", extract.OCI); err != nil {
+		t.Fatal(err)
+	}
+	empty := t.TempDir()
+	if err := i.WriteTo(t.Context(), empty, extract.OCI); err == nil {
+		t.Error("damaged: no error")
+	}
+	if left := namesIn(t, empty); len(left) != 0 {
+		t.Errorf("it left %v", left)
+	}
+}
+
+func namesIn(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
 }
 
 // TestSkopeo has skopeo read what came out of a genuine tree.

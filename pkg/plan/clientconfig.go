@@ -187,7 +187,11 @@ func (m *moves) hostsFile(location string) string {
 	}
 	var out strings.Builder
 	fmt.Fprintf(&out, "# Sends containerd from %s to %s: certs.d/%s/hosts.toml below the config_path's.\n", m.old, location, m.old)
-	fmt.Fprintf(&out, "server = %s\n\n", strconv.Quote("https://"+m.old))
+	server := m.old
+	if server == "docker.io" {
+		server = "registry-1.docker.io" // the name of images is not where they are
+	}
+	fmt.Fprintf(&out, "server = %s\n\n", strconv.Quote("https://"+server))
 	if !below {
 		fmt.Fprintf(&out, "[host.%s]\n  capabilities = [\"pull\", \"resolve\"]\n", strconv.Quote(scheme+"://"+host))
 		return out.String()

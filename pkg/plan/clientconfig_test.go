@@ -186,6 +186,19 @@ location = "harbor.example.com/c"
 	}
 }
 
+// TestDockerHub holds that what is not in the target is looked for where Docker Hub
+// is, which is not where its name says.
+func TestDockerHub(t *testing.T) {
+	to, err := plan.ParseDestination("harbor.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := plan.NewClientConfig(planOf(to, nil, "library/alpine"), slices.Values([]string{"library/alpine"}), "docker.io", to)
+	if err != nil || !strings.Contains(c.Hosts, "\nserver = \"https://registry-1.docker.io\"\n") || !strings.Contains(c.Registries, "prefix = \"docker.io\"\n") {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 // afterLine leaves out the first lines.
 func afterLine(s string, n int) string {
 	for range n {
