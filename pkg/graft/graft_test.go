@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -243,6 +244,38 @@ func TestNotProven(t *testing.T) {
 				t.Error("something can be placed")
 			}
 		})
+	}
+}
+
+// TestProveOwner gives what is placed to whoever the registry shows itself to be,
+// though its storage belongs to root at its top.
+func TestProveOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	b, old := oldTree(t)
+	dir := t.TempDir()
+	asUser := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			next.ServeHTTP(w, q)
+			if q.Method == http.MethodPut {
+				_ = exec.Command("chown", "-R", "10000:10000", filepath.Join(dir, storage.Root, "blobs/sha256")).Run()
+			}
+		})
+	}
+	s := open(t, dir, openSource(t, old), graft.Options{})
+	if _, err := s.Prove(t.Context(), dial(t, serve(t, dir, asUser)), "library/app"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Place(t.Context(), "library/app", b.Digest("one"), 15); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(filepath.Join(dir, storage.Root, storage.LayerLinkPath("library/app", b.Digest("one"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if uid := info.Sys().(*syscall.Stat_t).Uid; uid != 10000 {
+		t.Errorf("the link belongs to %d", uid)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"time"
 
@@ -53,15 +54,18 @@ func (s *Storage) Prove(ctx context.Context, r *push.Registry, repository string
 	case err != nil:
 		err = s.notTheTargets(ctx, r, left, err)
 	default:
-		err = s.take(ctx, r, repository)
+		err = s.take(ctx, r, repository, path.Dir(storage.BlobPath(d)))
 	}
 	left.Removed = r.RemoveBlob(ctx, repository, d) == nil
 	return left, err
 }
 
-// take opens the storage for placing blobs, if what is placed there comes back.
-func (s *Storage) take(ctx context.Context, r *push.Registry, repository string) error {
-	t, err := tree.Open(s.dir, s.treeOptions())
+// take opens the storage for placing blobs, if what is placed there comes back. The
+// directory made was made there by the registry.
+func (s *Storage) take(ctx context.Context, r *push.Registry, repository, made string) error {
+	opts := s.treeOptions()
+	opts.Like = made
+	t, err := tree.Open(s.dir, opts)
 	if err != nil {
 		return withHint(err, mustWrite)
 	}

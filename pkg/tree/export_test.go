@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // RefuseMoves has the file system refuse to move what is to replace nothing, as
@@ -27,4 +29,18 @@ func BeforeMoves(t *testing.T, refused bool, do func(path string)) {
 func moveBy(t *testing.T, move func(*os.File, string, *os.File, string) error) {
 	renameNew = move
 	t.Cleanup(func() { renameNew = rename })
+}
+
+// ACLReads tells whether an access control list lets a user read, who is in the
+// group of the same number, a file of a group.
+func ACLReads(list []byte, id, group int) bool { return aclReads(list, owner{uid: id, gid: id}, group) }
+
+// HoldLock keeps a tree's lock open until the test ends, as a process does that
+// was started meanwhile.
+func HoldLock(t *testing.T, w *Tree) error {
+	fd, err := unix.Dup(int(w.lock.Fd()))
+	if err == nil {
+		t.Cleanup(func() { unix.Close(fd) })
+	}
+	return err
 }

@@ -102,21 +102,21 @@ func (t *Tree) hard(from, to string) error {
 		return t.owner.giveFile(to)
 	}
 	info, err := os.Lstat(to)
-	if err != nil || t.owner.reads(info) {
+	if err != nil || t.owner.reads(to, info) {
 		return err
 	}
-	return errors.Join(&unreadableError{from, t.owner, info.Mode()}, os.Remove(to))
+	return errors.Join(&unreadableError{from, t.owner, access(to, info)}, os.Remove(to))
 }
 
 // unreadableError says that a hard link would be of no use, as if it were refused.
 type unreadableError struct {
 	path  string
 	owner owner
-	mode  fs.FileMode
+	is    string // who may do what with it
 }
 
 func (e *unreadableError) Error() string {
-	return fmt.Sprintf("user %d, whom the tree belongs to, could not read %s, which is %s", e.owner.uid, e.path, e.mode)
+	return fmt.Sprintf("user %d, whom the tree belongs to, could not read %s, which is %s", e.owner.uid, e.path, e.is)
 }
 
 func (e *unreadableError) Unwrap() error { return syscall.EPERM }

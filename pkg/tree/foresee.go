@@ -7,8 +7,11 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/link"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
@@ -21,6 +24,8 @@ type Forecast struct {
 	Linked int64
 	Copied int64
 	Why    string // the first reason why a blob would not be hard-linked; empty where there is none
+	// Refused says why nothing can be put there at all, by this user or by anybody.
+	Refused string
 	// Interrupted tells of the work directory of a run that was interrupted, or that
 	// is at work: Open clears it up.
 	Interrupted bool
@@ -51,7 +56,7 @@ func foresee(dir string, blobs iter.Seq2[digest.Digest, int64], opts *Options) (
 	}
 	at := v2 // or what is there on the way to it
 	for {
-		if t.owner, err = ownerOf(at); !errors.Is(err, fs.ErrNotExist) {
+		if t.owner, err = ownerIn(at, ""); !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
 		at = filepath.Dir(at)
@@ -64,6 +69,9 @@ func foresee(dir string, blobs iter.Seq2[digest.Digest, int64], opts *Options) (
 	}
 	_, none := os.Lstat(t.path(workDir))
 	f, seen := &Forecast{Interrupted: none == nil}, map[digest.Digest]bool{}
+	if err := unix.Access(at, unix.W_OK|unix.X_OK); err != nil {
+		f.Refused = (&fs.PathError{Op: "writing to", Path: at, Err: err}).Error()
+	}
 	for d, size := range blobs {
 		if seen[d] {
 			continue
@@ -120,8 +128,28 @@ func (t *Tree) whyNotLinked(d digest.Digest, at string) string {
 		return err.Error()
 	case !link.SameMount(from, at):
 		return fmt.Sprintf("%s and %s are not on one mount of one file system", from, at)
-	case !t.owner.reads(info):
-		return fmt.Sprintf("user %d, whom the tree belongs to, could not read %s: its mode is %s", t.owner.uid, from, info.Mode())
+	case !mayLink(from, info):
+		return fmt.Sprintf("this user may not link to %s, which is another's: the kernel forbids it (fs.protected_hardlinks)", from)
+	case !t.owner.reads(from, info):
+		return fmt.Sprintf("user %d, whom the tree belongs to, could not read %s, which is %s", t.owner.uid, from, access(from, info))
 	}
 	return ""
 }
+
+// mayLink tells whether the kernel lets this process make a hard link to a file:
+// with fs.protected_hardlinks, as proc(5) has it, root and the file's owner may, and
+// whoever may read and write it.
+func mayLink(path string, info fs.FileInfo) bool {
+	uid, _ := ids(info)
+	if euid := os.Geteuid(); euid == 0 || euid == uid || !linksProtected() {
+		return true
+	}
+	return info.Mode()&(fs.ModeSetuid|fs.ModeSetgid) == 0 && unix.Access(path, unix.R_OK|unix.W_OK) == nil
+}
+
+// linksProtected tells whether the kernel forbids some hard links. Where there is
+// no such setting, it does not.
+var linksProtected = sync.OnceValue(func() bool {
+	content, err := os.ReadFile("/proc/sys/fs/protected_hardlinks")
+	return err == nil && strings.TrimSpace(string(content)) != "0"
+})

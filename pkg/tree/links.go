@@ -191,12 +191,18 @@ func (t *Tree) isLinked(l Links, f *linkFile) (bool, error) {
 // isAlias tells of a link to a blob that was pushed under another algorithm than
 // sha256: registries keep it under its sha256, and have the link say so.
 func (t *Tree) isAlias(f *linkFile, content string) bool {
-	d, err := digest.Parse(content)
-	if err != nil || f.digest.Algorithm() == digest.Canonical || d.Algorithm() != digest.Canonical {
+	if !mayBeAlias(f.digest, content) {
 		return false
 	}
-	info, err := t.root.Stat(storage.BlobPath(d))
+	info, err := t.root.Stat(storage.BlobPath(digest.Digest(content)))
 	return err == nil && info.Mode().IsRegular()
+}
+
+// mayBeAlias tells whether a link to a blob may hold another digest than the
+// blob's own.
+func mayBeAlias(d digest.Digest, content string) bool {
+	alias, err := digest.Parse(content)
+	return err == nil && d.Algorithm() != digest.Canonical && alias.Algorithm() == digest.Canonical
 }
 
 // maxLink bounds what is read of a link that is there, bytes: more than any digest.

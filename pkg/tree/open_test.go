@@ -266,3 +266,29 @@ type unpackedFiles struct {
 }
 
 func (u unpackedFiles) LocalPath(string) (string, bool) { return u.path, true }
+
+// TestLockGone gives a tree up while another process has its files, as one that is
+// being started has: who comes next need not wait for that one.
+func TestLockGone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), storagetest.V2)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	w, err := tree.Open(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tree.HoldLock(t, w); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := tree.Open(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

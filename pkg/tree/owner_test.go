@@ -128,3 +128,56 @@ func TestNewOwner(t *testing.T) {
 		}
 	}
 }
+
+// TestRegistrysOwner: a tree that belongs to root at its top is somebody else's all
+// the same, as what its registry made in it shows; and what that one could not read
+// is copied.
+func TestRegistrysOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	const made = "blobs/sha256/00/made"
+	for _, tt := range []struct {
+		name          string
+		theirs, other string // directories of Harbor's user and of another one
+		like, want    string
+	}{
+		{name: "nobody's", want: "other"},
+		{name: "of the tree below", theirs: "blobs", want: "harbor"},
+		{name: "what was made", theirs: made, like: made, want: "harbor"},
+		{name: "rather than the tree", theirs: made, other: ".", like: made, want: "harbor"},
+		{name: "made by root", theirs: ".", like: made, want: "harbor"},
+		{name: "not there", theirs: ".", like: "blobs/nowhere", want: "harbor"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := newOrigin(t, func(b *storagetest.Builder) { b.Chmod("blob:own", 0o600) })
+			dir := t.TempDir()
+			v2 := filepath.Join(dir, storagetest.V2)
+			if err := os.MkdirAll(filepath.Join(v2, made), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if tt.other != "" {
+				if err := os.Chown(filepath.Join(v2, tt.other), 7, 7); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if tt.theirs != "" {
+				if err := os.Chown(filepath.Join(v2, tt.theirs), harborUser, harborUser); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w := o.open(t, dir, tree.Options{Like: tt.like})
+			if linked := o.put(t, w, "own") == tree.Linked; linked != (tt.want == "other") {
+				t.Errorf("linked %v", linked)
+			}
+			if _, err := w.LinkLayer("library/app", o.Digest("own")); err != nil {
+				t.Fatal(err)
+			}
+			for path, is := range owners(t, filepath.Join(v2, "repositories")) {
+				if !strings.HasSuffix(is, tt.want+" "+tt.want) {
+					t.Errorf("%s is %s", path, is)
+				}
+			}
+		})
+	}
+}

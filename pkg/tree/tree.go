@@ -4,8 +4,9 @@
 // beside blobs and repositories, where neither a registry nor its garbage
 // collection looks, and moved from there.
 //
-// What is new belongs to the owner of docker/registry/v2, with its modes; but
-// nothing is ever changed of a file of the source that a hard link leads to.
+// What is new belongs to the owner of docker/registry/v2, with its modes, or to the
+// registry's user, where another is known to be that; but nothing is ever changed of
+// a file of the source that a hard link leads to.
 package tree
 
 import (
@@ -48,6 +49,9 @@ type Options struct {
 	Trust bool
 	// Existing says that the tree has to be there already.
 	Existing bool
+	// Like is a directory of the tree that its registry is known to have made: what
+	// is new belongs to the same user, with its modes, unless that is root.
+	Like string
 }
 
 // Tree is a registry's storage that blobs and links are put into. It is safe for
@@ -129,7 +133,7 @@ func (t *Tree) prepare(dir, v2 string) (err error) {
 	if t.root, err = os.OpenRoot(t.dir); err != nil {
 		return err
 	}
-	if t.owner, err = ownerOf(t.dir); err != nil {
+	if t.owner, err = ownerIn(t.dir, t.opts.Like); err != nil {
 		return err
 	}
 	if err := t.takeLock(); err != nil {
@@ -223,6 +227,11 @@ func (t *Tree) giveUp() error {
 	if t.staging != nil {
 		errs = append(errs, t.root.RemoveAll(stagingDir))
 		_ = t.root.Remove(workDir) // unless something was unpacked there
+	}
+	if t.lock != nil {
+		// Closing it leaves the lock to a process that is just being started, which
+		// has the same file until it becomes another program.
+		_ = syscall.Flock(int(t.lock.Fd()), syscall.LOCK_UN)
 	}
 	for _, f := range []*os.File{t.staging, t.lock} {
 		if f != nil {
