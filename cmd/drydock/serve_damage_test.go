@@ -9,9 +9,8 @@ import (
 	"testing"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
+	"github.com/seed-5b48bd9d/drydock/pkg/plan/plantest"
 	"github.com/seed-5b48bd9d/drydock/pkg/serve"
-	"github.com/seed-5b48bd9d/drydock/pkg/source"
-	"github.com/seed-5b48bd9d/drydock/pkg/storage"
 	"github.com/seed-5b48bd9d/drydock/pkg/storage/storagetest"
 )
 
@@ -30,20 +29,8 @@ func TestServeDamaged(t *testing.T) {
 			damageTenth(t, random, v2)
 			whole := calledWhole(drydock(t, nil, "list", root, "-o", "json", "--read-data"))
 
-			src, err := source.Open(t.Context(), root, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer src.Close()
-			x, err := storage.Scan(t.Context(), src, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p, err := plan.New(x, plan.Rules{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			server := httptest.NewServer(serve.New(src, x, p, nil))
+			l := plantest.Load(t, root, nil, plan.Rules{})
+			server := httptest.NewServer(serve.New(l.Source, l.Index, l.Plan, nil))
 			defer server.Close()
 			s := serverOver{t: t, url: server.URL, v2: v2}
 			served, not := 0, 0

@@ -24,14 +24,7 @@ type opened struct {
 
 func openTree(t *testing.T, text string) *opened {
 	t.Helper()
-	tree, err := storagetest.Parse(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := t.TempDir()
-	if err := tree.WriteTo(root); err != nil {
-		t.Fatal(err)
-	}
+	tree, root := storagetest.Make(t, text)
 	o := openAt(t, root)
 	o.tree = tree
 	return o

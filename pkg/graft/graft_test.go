@@ -38,11 +38,7 @@ func oldTree(t *testing.T) (b *storagetest.Builder, dir string) {
 	b.Blob("two", "the second layer")
 	b.Image("app", "amd64", "one", "two")
 	b.Tag("library/app", "v1", "app")
-	dir = t.TempDir()
-	if err := b.WriteTo(dir); err != nil {
-		t.Fatal(err)
-	}
-	return b, dir
+	return b, b.Dir(t)
 }
 
 func openSource(t *testing.T, dir string) source.Source {

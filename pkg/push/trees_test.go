@@ -11,9 +11,9 @@ import (
 
 	"github.com/seed-5b48bd9d/drydock/pkg/dirlayout"
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
+	"github.com/seed-5b48bd9d/drydock/pkg/plan/plantest"
 	"github.com/seed-5b48bd9d/drydock/pkg/push"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
-	"github.com/seed-5b48bd9d/drydock/pkg/source"
 	"github.com/seed-5b48bd9d/drydock/pkg/storage"
 )
 
@@ -26,20 +26,9 @@ type tree struct {
 // convert makes layouts of every image of a tree, tagged or not.
 func convert(t testing.TB, name string, to *plan.Target) *tree {
 	t.Helper()
-	src, err := source.Open(t.Context(), "../../testdata/"+name, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { src.Close() })
-	x, err := storage.Scan(t.Context(), src, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := plan.New(x, plan.Rules{Untagged: true, Target: to})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := dirlayout.Open(t.TempDir(), src, &dirlayout.Options{Path: x.Path})
+	loaded := plantest.Load(t, "../../testdata/"+name, nil, plan.Rules{Untagged: true, Target: to})
+	p := loaded.Plan
+	l, err := dirlayout.Open(t.TempDir(), loaded.Source, &dirlayout.Options{Path: loaded.Index.Path})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,9 +10,9 @@ import (
 	"testing"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
+	"github.com/seed-5b48bd9d/drydock/pkg/plan/plantest"
 	"github.com/seed-5b48bd9d/drydock/pkg/serve"
 	"github.com/seed-5b48bd9d/drydock/pkg/source"
-	"github.com/seed-5b48bd9d/drydock/pkg/storage"
 	"github.com/seed-5b48bd9d/drydock/pkg/storage/storagetest"
 )
 
@@ -28,14 +28,7 @@ type served struct {
 // start serves a tree, written as storagetest.Parse reads it.
 func start(t *testing.T, text string, rules plan.Rules) *served {
 	t.Helper()
-	tree, err := storagetest.Parse(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := t.TempDir()
-	if err := tree.WriteTo(root); err != nil {
-		t.Fatal(err)
-	}
+	tree, root := storagetest.Make(t, text)
 	s := open(t, root, rules)
 	s.tree = tree
 	return s
@@ -44,20 +37,8 @@ func start(t *testing.T, text string, rules plan.Rules) *served {
 // open serves what lies at a location.
 func open(t *testing.T, location string, rules plan.Rules) *served {
 	t.Helper()
-	src, err := source.Open(t.Context(), location, &source.Options{Unpack: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { src.Close() })
-	x, err := storage.Scan(t.Context(), src, &storage.ScanOptions{KeepIndexes: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := plan.New(x, rules)
-	if err != nil {
-		t.Fatal(err)
-	}
-	registry := serve.New(src, x, p, nil)
+	l := plantest.Load(t, location, &source.Options{Unpack: t.TempDir()}, rules)
+	registry := serve.New(l.Source, l.Index, l.Plan, nil)
 	server := httptest.NewServer(registry)
 	t.Cleanup(server.Close)
 	return &served{t: t, root: location, url: server.URL, Registry: registry}
