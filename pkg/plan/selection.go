@@ -23,6 +23,8 @@ type selection struct {
 	subjects  map[digest.Digest]digest.Digest // of manifests that refer to others
 	chosen    map[string]bool                 // names of references
 	choices   []choice
+	opened    map[digest.Digest]bool     // incomplete indexes whose whole children were taken
+	trims     map[digest.Digest]*trimmed // of incomplete indexes, by their digests
 }
 
 // choice is one image of the repository: a tag, or a manifest by digest.
@@ -39,6 +41,8 @@ func newSelection(x *storage.Index, r *storage.Repository, rules *Rules) *select
 		byScheme:  map[digest.Digest][]storage.Tag{},
 		subjects:  map[digest.Digest]digest.Digest{},
 		chosen:    map[string]bool{},
+		opened:    map[digest.Digest]bool{},
+		trims:     map[digest.Digest]*trimmed{},
 	}
 	for _, m := range r.Manifests {
 		s.there[m.Digest] = true

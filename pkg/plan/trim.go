@@ -18,27 +18,57 @@ type Trim struct {
 	Contents map[digest.Digest][]byte // of the new indexes, by their digests
 }
 
+// trimmed is a new index, and what it needs.
+type trimmed struct {
+	trim     *Trim
+	manifest *ocispec.Descriptor
+	whole    *storage.Closure
+}
+
 // trim cuts an incomplete index to its whole children, all else of it as it
 // was. It gives nil where the image is no index or no child is whole.
 func (s *selection) trim(i Image) *Image {
-	t := &Trim{Old: i.Source.Digest, Contents: map[digest.Digest][]byte{}}
-	cut := s.cut(i.Source.Digest, t)
+	old := i.Source.Digest
+	made, known := s.trims[old]
+	if !known {
+		made = s.trimIndex(old)
+		s.trims[old] = made
+	}
+	if made == nil {
+		return nil
+	}
+	i.Trim, i.Manifest = made.trim, made.manifest
+	i.Manifests, i.Blobs, i.Size, i.Platforms = made.whole.Manifests, made.whole.Blobs, made.whole.Size, made.whole.Platforms
+	i.Target = i.Source
+	i.Target.Digest = made.manifest.Digest
+	return &i
+}
+
+func (s *selection) trimIndex(old digest.Digest) *trimmed {
+	t := &Trim{Old: old, Contents: map[digest.Digest][]byte{}}
+	cut := s.cut(old, t, map[digest.Digest]*ocispec.Descriptor{})
 	if cut == nil {
 		return nil
 	}
 	whole := &storage.Closure{}
 	s.gather(cut, t, whole, map[digest.Digest]bool{})
-	i.Trim, i.Manifest = t, cut
-	i.Manifests, i.Blobs, i.Size, i.Platforms = whole.Manifests, whole.Blobs, whole.Size, whole.Platforms
-	i.Target = i.Source
-	i.Target.Digest = cut.Digest
-	return &i
+	return &trimmed{t, cut, whole}
 }
 
 // cut makes the new index, and those inside it, into t. It gives the new
 // descriptor, the old one of an index that is whole, or nil where nothing is
 // left. An index that lacks a blob of its own, as build caches have, is not cut.
-func (s *selection) cut(d digest.Digest, t *Trim) *ocispec.Descriptor {
+// Each is cut once, though indexes may hold it by very many ways.
+func (s *selection) cut(d digest.Digest, t *Trim, done map[digest.Digest]*ocispec.Descriptor) *ocispec.Descriptor {
+	left, known := done[d]
+	if !known {
+		left = s.cutIndex(d, t, done)
+		done[d] = left
+	}
+	return left
+}
+
+func (s *selection) cutIndex(d digest.Digest, t *Trim, done map[digest.Digest]*ocispec.Descriptor) *ocispec.Descriptor {
 	m := s.x.Manifest(d)
 	if m == nil {
 		return nil
@@ -54,7 +84,7 @@ func (s *selection) cut(d digest.Digest, t *Trim) *ocispec.Descriptor {
 		if slices.ContainsFunc(m.Blobs, func(b *ocispec.Descriptor) bool { return b.Digest == child }) {
 			return &ocispec.Descriptor{Digest: child}
 		}
-		left := s.cut(child, t)
+		left := s.cut(child, t, done)
 		if left != nil {
 			kept[left.Digest] = true
 		}
@@ -90,23 +120,7 @@ func namesOnly(content []byte, as ocispec.Descriptor, kept map[digest.Digest]boo
 // gather collects what a cut index needs: like storage.Closure, with the new
 // indexes among the old manifests.
 func (s *selection) gather(d *ocispec.Descriptor, t *Trim, c *storage.Closure, seen map[digest.Digest]bool) {
-	part := s.x.Closure(d.Digest)
-	if content, ok := t.Contents[d.Digest]; ok {
-		part = &storage.Closure{}
-		if m, err := storage.ParseManifest(content, d.Digest, d.MediaType); err == nil {
-			for _, child := range m.Manifests {
-				s.gather(child, t, part, map[digest.Digest]bool{})
-			}
-			for _, b := range m.Blobs {
-				if size, ok := s.x.Blob(b.Digest); ok {
-					b.Size = size // of a manifest that nobody shares
-					part.Blobs = append(part.Blobs, b)
-				}
-			}
-		}
-		part.Manifests = append(part.Manifests, d)
-	}
-	add := func(to *[]*ocispec.Descriptor, from []*ocispec.Descriptor) {
+	add := func(to *[]*ocispec.Descriptor, from ...*ocispec.Descriptor) {
 		for _, one := range from {
 			if !seen[one.Digest] {
 				seen[one.Digest] = true
@@ -115,23 +129,53 @@ func (s *selection) gather(d *ocispec.Descriptor, t *Trim, c *storage.Closure, s
 			}
 		}
 	}
-	add(&c.Manifests, part.Manifests)
-	add(&c.Blobs, part.Blobs)
-	for _, platform := range part.Platforms {
-		if !slices.Contains(c.Platforms, platform) {
-			c.Platforms = append(c.Platforms, platform)
+	content, isNew := t.Contents[d.Digest]
+	switch {
+	case seen[d.Digest]:
+	case isNew:
+		s.gatherBelow(content, d, t, c, seen)
+		add(&c.Manifests, d)
+	default:
+		part := s.x.Closure(d.Digest)
+		add(&c.Manifests, part.Manifests...)
+		add(&c.Blobs, part.Blobs...)
+		for _, platform := range part.Platforms {
+			if !slices.Contains(c.Platforms, platform) {
+				c.Platforms = append(c.Platforms, platform)
+			}
+		}
+	}
+}
+
+// gatherBelow collects what a new index names.
+func (s *selection) gatherBelow(content []byte, d *ocispec.Descriptor, t *Trim, c *storage.Closure, seen map[digest.Digest]bool) {
+	m, err := storage.ParseManifest(content, d.Digest, d.MediaType)
+	if err != nil {
+		return
+	}
+	for _, child := range m.Manifests {
+		s.gather(child, t, c, seen)
+	}
+	for _, b := range m.Blobs {
+		if size, ok := s.x.Blob(b.Digest); ok && !seen[b.Digest] {
+			seen[b.Digest] = true
+			b.Size = size // of a manifest that nobody shares
+			c.Blobs = append(c.Blobs, b)
+			c.Size += size
 		}
 	}
 }
 
 // wholeChildren are those images in an incomplete index that are whole: each
 // goes under its own digest, so that nothing is lost that can be had. Only an
-// exclusion keeps one out.
+// exclusion keeps one out. An index is opened once, though others may hold it by
+// very many ways.
 func (s *selection) wholeChildren(i Image) []Image {
 	m := s.x.Manifest(i.Source.Digest)
-	if m == nil {
+	if m == nil || s.opened[m.Digest] {
 		return nil
 	}
+	s.opened[m.Digest] = true
 	var whole []Image
 	for _, child := range m.Manifests {
 		own := Image{Source: Reference{Repository: s.r.Name, Digest: child.Digest}, Depth: i.Depth}

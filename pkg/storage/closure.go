@@ -2,6 +2,7 @@ package storage
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -9,7 +10,8 @@ import (
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 )
 
-// Closure is everything that a manifest needs, itself included.
+// Closure is everything that a manifest needs, itself included. It is shared by
+// whoever asks for that manifest, and not to be changed.
 type Closure struct {
 	Manifests []*ocispec.Descriptor // children before parents, each once; shared, and not to be changed
 	Blobs     []*ocispec.Descriptor // each once, in the order they are first named; shared as well
@@ -43,9 +45,55 @@ func (x *Index) Closure(d digest.Digest) *Closure {
 	if c := x.plain(d); c != nil {
 		return c
 	}
-	w := walk{x: x, c: &Closure{}, seen: map[digest.Digest]bool{}}
-	w.manifest(&ocispec.Descriptor{Digest: d}, report.ManifestMissing)
-	return w.c
+	return x.closures.of(d, func() *Closure {
+		w := walk{x: x, c: &Closure{}, seen: map[digest.Digest]bool{}}
+		w.manifest(&ocispec.Descriptor{Digest: d}, report.ManifestMissing)
+		return w.c
+	})
+}
+
+// closures keeps those that took a long walk: an index of thousands of manifests
+// may have as many tags.
+type closures struct {
+	mu    sync.Mutex
+	kept  map[digest.Digest]*Closure
+	parts int // of all that are kept
+}
+
+const (
+	// manyParts is from how many a closure is kept. The others are sooner resolved
+	// again.
+	manyParts = 100
+	// mostParts bounds what is kept: indexes inside one another, of which each has all
+	// the parts of the next, would take the square of their number.
+	mostParts = 1 << 20
+)
+
+// of gives a closure that is kept, or what resolve makes.
+func (k *closures) of(d digest.Digest, resolve func() *Closure) *Closure {
+	k.mu.Lock()
+	c := k.kept[d]
+	k.mu.Unlock()
+	if c == nil {
+		c = resolve()
+		k.keep(d, c)
+	}
+	return c
+}
+
+func (k *closures) keep(d digest.Digest, c *Closure) {
+	parts := len(c.Manifests) + len(c.Blobs) + len(c.Problems)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if parts < manyParts || k.parts+parts > mostParts {
+		return
+	}
+	c.Manifests, c.Blobs, c.Platforms, c.Problems = slices.Clip(c.Manifests), slices.Clip(c.Blobs), slices.Clip(c.Platforms), slices.Clip(c.Problems)
+	if k.kept == nil {
+		k.kept = map[digest.Digest]*Closure{}
+	}
+	k.kept[d] = c
+	k.parts += parts
 }
 
 // mostPlain is of how many blobs a manifest's list is held against itself for

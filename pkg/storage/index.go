@@ -22,6 +22,7 @@ type Index struct {
 	platforms    map[*ocispec.Platform][]string // the names of those that many share
 	findings     []report.Finding
 	unreferenced int64 // bytes
+	closures     closures
 }
 
 // Repository is a repository's tags and manifests.

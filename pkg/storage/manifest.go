@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
+	"unicode"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -120,6 +122,9 @@ func (doc *document) blobs() int {
 func (m *Manifest) check(doc *document) error {
 	if m.MediaType == "" || (doc.Config == nil && doc.Layers == nil && doc.Manifests == nil && doc.Blobs == nil && doc.FSLayers == nil) {
 		return errNotAManifest
+	}
+	if strings.ContainsFunc(m.MediaType, unicode.IsControl) { // it goes into a header, which ends there
+		return fmt.Errorf("media type %q", clip([]byte(m.MediaType), 100))
 	}
 	for _, list := range [][]*ocispec.Descriptor{m.Manifests, m.Blobs} {
 		for _, c := range list {

@@ -267,6 +267,12 @@ func TestOddManifests(t *testing.T) {
 			findings: "skip manifest-invalid library/app:v1 " + app,
 		},
 		{
+			name:     "media type that no header takes",
+			tree:     `manifest app - {"schemaVersion":2,"mediaType":"a/b\r\nX-Evil: 1","layers":[]}` + "\ntag library/app v1 app",
+			images:   "library/app:v1 manifest-invalid <app>",
+			findings: "skip manifest-invalid library/app:v1 " + app,
+		},
+		{
 			name:     "no JSON, and no tag",
 			tree:     "manifest app x nonsense\npush library/app app",
 			findings: "skip manifest-invalid library/app " + app,
