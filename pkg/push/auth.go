@@ -171,9 +171,19 @@ func (a *authorizer) fetch(ctx context.Context, c challenge, scopes []scope) (st
 	realm.RawQuery = query.Encode()
 	body, err := a.ask(ctx, realm)
 	if err != nil {
-		return "", 0, err
+		return "", 0, a.elsewhere(err, realm)
 	}
 	return parseToken(body)
+}
+
+// elsewhere adds to an error what to do where the token server is out of reach, and
+// nobody named its host: Harbor names the one that it is said to have.
+func (a *authorizer) elsewhere(err error, realm *url.URL) error {
+	var status *StatusError
+	if errors.As(err, &status) || !isNetwork(err) || strings.EqualFold(realm.Host, a.r.base.Host) {
+		return err
+	}
+	return report.WithHint(err, fmt.Sprintf("the registry sends whoever wants a token to %s: see that it can be reached from here or, in Harbor, set external_url", clean(realm.Host, 200)))
 }
 
 // ask takes no slot: whoever needs a token has one.

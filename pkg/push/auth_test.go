@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -141,6 +142,17 @@ func tokenServer(t *testing.T, answer func(w http.ResponseWriter, n int64)) (hos
 		}
 	}))
 	return hostOf(s), asked
+}
+
+// The token server is another machine, by a name that nobody here knows.
+func TestTokenServerOutOfReach(t *testing.T) {
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	s := startHarbor(t, &harbortest.Options{ExternalURL: gone.URL}, "mig")
+	_, err := push.Dial(t.Context(), plainHTTP(s.Host()), asAdmin())
+	if advice := report.Advice(err); err == nil || !strings.Contains(advice, hostOf(gone)) || !strings.Contains(advice, "external_url") {
+		t.Errorf("error %v, hint %q", err, advice)
+	}
 }
 
 func TestTokenServer(t *testing.T) {

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -157,6 +159,56 @@ func TestRedirects(t *testing.T) {
 	_, err := push.Dial(t.Context(), plan.Destination{Host: hostOf(secure)}, noAuthFile(t, &push.Options{SkipTLSVerify: true}))
 	if err == nil || !strings.Contains(err.Error(), "without TLS") {
 		t.Errorf("a redirect out of TLS: %v", err)
+	}
+}
+
+// Harbor with TLS redirects what comes to its plain port, and names the port that
+// its proxy listens on, even where that is 443 (goharbor/harbor,
+// make/photon/prepare/utils/nginx.py). Nothing but the first question goes plainly.
+func TestRedirectToTLS(t *testing.T) {
+	for _, port := range []string{"443", "8443"} {
+		external := strings.TrimSuffix("https://harbor.test:"+port, ":443")
+		s := startHarbor(t, &harbortest.Options{TLS: true, ExternalURL: external}, "mig")
+		var asked atomic.Int64
+		front := serve(t, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			asked.Add(1)
+			if q.Header.Get("Authorization") != "" {
+				t.Error("the password went without TLS")
+			}
+			http.Redirect(w, q, "https://harbor.test:"+port+q.URL.RequestURI(), http.StatusPermanentRedirect)
+		}))
+		opts := asAdmin()
+		opts.SkipTLSVerify = true
+		r, err := push.DialBy(t.Context(), plainHTTP("harbor.test"), opts, func(ctx context.Context, network, addr string) (net.Conn, error) {
+			to := map[string]string{"harbor.test:80": hostOf(front), "harbor.test:" + port: s.Host()}[addr]
+			return push.Connect(ctx, network, to)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.UseProjectTokens()
+		mustPush(t, r, image("mig/app:1", "layer"))
+		if n := asked.Load(); n != 1 || r.URL().String() != external {
+			t.Errorf("port %s: %d questions without TLS, then %s", port, n, r.URL())
+		}
+	}
+}
+
+// Another host gets no password by a redirect: it has to be named.
+func TestRedirectToAnotherHost(t *testing.T) {
+	s := startHarbor(t, nil, "mig")
+	s.Intercept(func(_ http.ResponseWriter, q *http.Request) bool {
+		if q.Header.Get("Authorization") != "" {
+			t.Errorf("credentials went along with %s %s", q.Method, q.URL.Path)
+		}
+		return false
+	})
+	front := serve(t, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		http.Redirect(w, q, s.URL()+q.URL.RequestURI(), http.StatusTemporaryRedirect)
+	}))
+	_, err := push.Dial(t.Context(), plainHTTP(hostOf(front)), asAdmin())
+	if err == nil || !strings.Contains(report.Advice(err), s.Host()) {
+		t.Errorf("error %v, hint %q", err, report.Advice(err))
 	}
 }
 

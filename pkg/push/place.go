@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
+	"github.com/seed-5b48bd9d/drydock/pkg/report"
 )
 
 // A Placer puts a blob of so many bytes into the target by another way than the
@@ -104,4 +105,39 @@ func missesBlob(refusal error, d digest.Digest) bool {
 		names = names || digest.DigestRegexp.MatchString(text)
 	}
 	return !names || len(status.Details) == maxDetails
+}
+
+// Doubt forgets that the target has an image, as it seemed: Push will not ask.
+func (r *Registry) Doubt(img plan.Image) {
+	r.forget(img)
+	r.absent.add(imageKey(img))
+}
+
+// Mend has the blobs of an image placed that the target has, as far as they are not
+// there: its manifests are not sent again. It needs PlaceBy, and wants Doubt before.
+func (r *Registry) Mend(ctx context.Context, img plan.Image) (report.Outcome, error) {
+	o := report.Outcome{
+		Source: img.Source.String(),
+		Target: r.base.Host + "/" + img.Target.String(),
+		Digest: img.Manifest.Digest.String(),
+		Status: report.Done,
+	}
+	for _, b := range img.Blobs {
+		c, err := r.blobs.claim(ctx, b.Digest, img.Target.Repository)
+		if err != nil {
+			return o, err
+		}
+		if c == nil {
+			continue
+		}
+		how, err := r.placeClaimed(ctx, c, types.BlobInfo{Digest: b.Digest, Size: b.Size})
+		if err != nil {
+			return o, err
+		}
+		if how == filed {
+			o.Placed++
+			o.PlacedBytes += b.Size
+		}
+	}
+	return o, nil
 }

@@ -187,10 +187,26 @@ func (r *Registry) ping(ctx context.Context) error {
 	if !looksLikeRegistry(resp) {
 		return errNoRegistry
 	}
-	if at := resp.Request.URL; at.Scheme != r.base.Scheme && sameServer(r.base, at) {
-		r.base.Scheme = at.Scheme // it redirects to TLS: no password goes without
+	if err := r.follow(resp); err != nil {
+		return err
 	}
 	return r.auth.learn(ctx, resp)
+}
+
+// follow goes on where an answer came from, if that is the same host with TLS: no
+// password goes without then. Its port may be any: Harbor's own redirect names it,
+// even where it is 443. No other host is given the password, so that one which
+// wants it is of no use.
+func (r *Registry) follow(resp *http.Response) error {
+	at := resp.Request.URL
+	switch {
+	case r.base.Scheme == "http" && at.Scheme == "https" && strings.EqualFold(r.base.Hostname(), at.Hostname()):
+		r.base.Scheme, r.base.Host = at.Scheme, strings.TrimSuffix(at.Host, ":443")
+	case !sameServer(r.base, at) && resp.StatusCode == http.StatusUnauthorized:
+		return report.WithHint(fmt.Errorf("it redirects to %s, which wants a password and gets none from there", clean(at.Host, 200)),
+			"name "+clean(at.Host, 200)+" as the destination")
+	}
+	return nil
 }
 
 var errNoRegistry = errors.New("it does not answer as a registry does")
