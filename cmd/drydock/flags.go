@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -172,7 +172,7 @@ func (f *targetFlags) register(flags *pflag.FlagSet) {
 }
 
 // options resolves credentials: flags before environment before auth files.
-func (f *targetFlags) options(a *app, jobs int) (*push.Options, error) {
+func (f *targetFlags) options(ctx context.Context, a *app, jobs int) (*push.Options, error) {
 	o := &push.Options{
 		Username: f.username, AuthFile: f.authFile, CertDir: f.certDir, SkipTLSVerify: !f.tlsVerify,
 		Jobs: jobs, RetryTimes: f.retryTimes, RetryDelay: f.retryDelay, UserAgent: "drydock/" + version(),
@@ -197,6 +197,8 @@ func (f *targetFlags) options(a *app, jobs int) (*push.Options, error) {
 		o.AuthFile = a.getenv("REGISTRY_AUTH_FILE")
 	}
 	switch {
+	case f.creds != "" && (f.username != "" || f.passwordStdin):
+		return nil, usageError{errors.New("--creds has user name and password: leave out --username and --password-stdin")}
 	case f.creds != "":
 		name, password, _ := strings.Cut(f.creds, ":")
 		o.Username, o.Password = name, password
@@ -210,31 +212,9 @@ func (f *targetFlags) options(a *app, jobs int) (*push.Options, error) {
 		}
 		return o, nil
 	}
-	password, err := f.password(a, o.Username)
+	password, err := f.password(ctx, a, o.Username)
 	o.Password = password
 	return o, err
-}
-
-func (f *targetFlags) password(a *app, username string) (string, error) {
-	if !f.passwordStdin {
-		if password := a.getenv("HARBOR_PASSWORD"); password != "" {
-			return password, nil
-		}
-		return "", report.WithHint(usageError{fmt.Errorf("no password for user %s", username)},
-			"set HARBOR_PASSWORD, or pipe it in with --password-stdin")
-	}
-	line, err := bufio.NewReader(a.in).ReadString('\n')
-	if line = strings.TrimRight(line, "\r\n"); line == "" {
-		return "", usageError{errors.Join(errors.New("no password on standard input"), ignoreEOF(err))}
-	}
-	return line, nil
-}
-
-func ignoreEOF(err error) error {
-	if err != nil && err.Error() == "EOF" {
-		return nil
-	}
-	return err
 }
 
 // readSettings reads how projects are to be created.
@@ -274,6 +254,8 @@ func (f *linkFlags) method() (link.Method, error) {
 type runFlags struct {
 	output     string
 	jobs       int
+	wanted     int  // jobs, where fewer can be had
+	sideBySide bool // the command has jobs
 	quiet      bool
 	noProgress bool
 	report     string
@@ -289,6 +271,7 @@ func (f *runFlags) register(flags *pflag.FlagSet) {
 }
 
 func (f *runFlags) registerJobs(flags *pflag.FlagSet) {
+	f.sideBySide = true
 	flags.IntVarP(&f.jobs, "jobs", "j", defaultJobs, "images side by side")
 }
 
@@ -314,6 +297,9 @@ func (f *runFlags) check() error {
 	}
 	if f.jobs < 1 || f.jobs > 256 {
 		return usageError{fmt.Errorf("bad value %d for --jobs: want 1 to 256", f.jobs)}
+	}
+	if f.sideBySide {
+		f.wanted, f.jobs = max(f.wanted, f.jobs), affordable(f.jobs, filesPerJob, openFiles())
 	}
 	return nil
 }

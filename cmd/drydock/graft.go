@@ -25,11 +25,13 @@ import (
 // graftFlags say whether blobs go into the target's storage as files.
 type graftFlags struct {
 	storage string
+	given   func() bool // --graft was, be it empty
 	trust   bool
 }
 
 func (f *graftFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.storage, "graft", "", "put the blobs as files into the target's own storage, this `directory`, and send the manifests alone; for Harbor usually /data/registry")
+	f.given = func() bool { return flags.Changed("graft") }
 	flags.BoolVar(&f.trust, "trust-source", false, "with --graft, do not hash blobs before they go in: no registry will, afterwards; for after a check --read-data of the same tree")
 }
 
@@ -46,6 +48,8 @@ func (f *graftFlags) asked(l *linkFlags) (method link.Method, grafts bool, err e
 		return "", false, err
 	}
 	switch {
+	case f.storage == "" && f.given(): // most likely a variable that is not set
+		return "", false, usageError{errors.New("--graft wants the directory of the target's storage, and got nothing")}
 	case f.storage == "" && f.trust:
 		return "", false, usageError{errors.New("--trust-source is for --graft alone: a registry hashes what is sent to it")}
 	case f.storage == "":
@@ -64,13 +68,15 @@ type grafting struct {
 	src     source.Source
 	options graft.Options
 	storage *graft.Storage // nil until it is found
+	lacking []plan.Image   // that the target has without all of their blobs
 
 	mu     sync.Mutex
 	unseen []report.Finding
 }
 
-func (s *session) newGrafting(f *graftFlags, method link.Method, src source.Source, x *storage.Index) *grafting {
-	return &grafting{session: s, dir: f.storage, src: src, options: graft.Options{Path: x.Path, Link: method, Trust: f.trust}}
+// newGrafting has nothing of a source that was hashed on its way in hashed again.
+func (s *session) newGrafting(f *graftFlags, hashed bool, method link.Method, src source.Source, x *storage.Index) *grafting {
+	return &grafting{session: s, dir: f.storage, src: src, options: graft.Options{Path: x.Path, Link: method, Trust: f.trust || hashed}}
 }
 
 // open finds the storage, and writes nothing.
@@ -128,7 +134,10 @@ func (s *session) ready(ctx context.Context, t *target, p *plan.Plan, seen *fore
 			return err
 		}
 	}
-	return t.grafting.fits(p, seen)
+	for _, i := range t.grafting.lacking {
+		t.registry.Doubt(i)
+	}
+	return errors.Join(t.grafting.tellLacking(t, seen), t.grafting.fits(p, seen))
 }
 
 // firstTo is the first repository that something will be pushed to, other than in
@@ -185,9 +194,20 @@ func (g *grafting) lines(s report.Summary) []string {
 // graftOne pushes an image whose blobs are put into the target's storage, and
 // looks whether it is there.
 func (t *target) graftOne(ctx context.Context, src source.Source, x *storage.Index, i plan.Image, seen *foreseen) report.Outcome {
+	if seen.lacksBlobs(i) {
+		return t.mend(ctx, i)
+	}
 	o, err := t.registry.Push(ctx, push.Stored(src, x.Path, i), i)
-	return t.verifyOne(ctx, i, seen.after(i, o, err))
+	o = t.verifyOne(ctx, i, seen.after(i, o, err))
+	if err == nil && o.Status == report.Failed && ctx.Err() == nil {
+		o.Error += forgetful
+	}
+	return o
 }
+
+// forgetful is what to do about a registry that takes manifests and does not have
+// them: distribution writes no file that its cache of descriptors has.
+const forgetful = " (though the target took it; where files of its storage were lost, its registry's cache may still have them: restart the registry or, for Harbor, flush the registry's database in its redis, and run again)"
 
 // blobsOf gives the blobs of images, with their sizes in bytes.
 func blobsOf(images []plan.Image) iter.Seq2[digest.Digest, int64] {
@@ -207,14 +227,17 @@ func sizesOf(images []plan.Image, parts func(plan.Image) []*ocispec.Descriptor) 
 	}
 }
 
-// manifestBytes is how large the manifests of images are, each once for each
-// repository.
-func manifestBytes(images []plan.Image) (bytes int64) {
-	seen := map[string]bool{}
+// manifestBytes is how large the manifests are that images take to be sent, each
+// once for each repository.
+func manifestBytes(images []plan.Image, seen *foreseen) (bytes int64) {
+	counted := map[string]bool{}
 	for _, i := range images {
+		if seen.lacksBlobs(i) {
+			continue // the target has them
+		}
 		for _, m := range i.Manifests {
-			if key := report.Name(i.Target.Repository, "", m.Digest.String()); !seen[key] {
-				seen[key] = true
+			if key := report.Name(i.Target.Repository, "", m.Digest.String()); !counted[key] {
+				counted[key] = true
 				bytes += m.Size
 			}
 		}
@@ -223,24 +246,38 @@ func manifestBytes(images []plan.Image) (bytes int64) {
 }
 
 // foresee says what a graft would do, and writes nothing.
-func (g *grafting) foresee(t *target, images []plan.Image, seen *foreseen) (*tree.Forecast, error) {
-	if err := g.open(t); err != nil {
-		return nil, err
-	}
+func (g *grafting) foresee(t *target, images []plan.Image, seen *foreseen) error {
 	f, err := g.storage.Foresee(blobsOf(images))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	seen.doubtful = seen.doubtful || len(f.Findings) > 0
-	return f, g.session.findAll(f.Findings)
+	g.session.foretell(f, manifestBytes(images, seen))
+	return errors.Join(g.tellLacking(t, seen), g.session.findAll(f.Findings))
+}
+
+// foretell keeps for the summary what a run would put into a registry's storage,
+// and how many bytes of manifests it would send.
+func (s *session) foretell(f *tree.Forecast, manifests int64) {
+	s.summary.Forecast = &report.Forecast{
+		Linked: f.Linked, Copied: f.Copied, There: f.There, Manifests: manifests, Why: f.Why, Refused: f.Refused,
+	}
 }
 
 // forecastLines say how much a graft would put where, and send.
-func forecastLines(f *tree.Forecast, dir, host string, images []plan.Image) []string {
+func forecastLines(f *report.Forecast, dir, host string) []string {
 	line := fmt.Sprintf("into %s: %s by hard link, %s copied at most; %s there already; %s of manifests to send to %s",
-		dir, size(f.Linked), size(f.Copied), size(f.There), size(manifestBytes(images)), host)
+		dir, size(f.Linked), size(f.Copied), size(f.There), size(f.Manifests), host)
+	return append([]string{line}, obstacles(f)...)
+}
+
+// obstacles say what would be in the way.
+func obstacles(f *report.Forecast) (lines []string) {
 	if f.Why != "" {
-		return []string{line, "not everything can be hard-linked: " + f.Why}
+		lines = append(lines, "not everything can be hard-linked: "+f.Why)
 	}
-	return []string{line}
+	if f.Refused != "" {
+		lines = append(lines, "NOTHING CAN BE PUT THERE by this user: "+f.Refused)
+	}
+	return lines
 }

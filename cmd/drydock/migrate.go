@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -55,7 +57,7 @@ func runMigrate(ctx context.Context, a *app, location, dest string, opts migrate
 			moveFlags: &opts.moveFlags, verb: "migrate", location: location, dest: dest, unpack: opts.layouts, graft: &opts.graftFlags, method: method,
 		})
 	}
-	r, err := a.prepare(location, dest, &opts.moveFlags)
+	r, err := a.prepare(ctx, location, dest, &opts.moveFlags)
 	if err != nil {
 		return err
 	}
@@ -115,7 +117,8 @@ func (m *migration) run(ctx context.Context, p *plan.Plan, opts *migrateOptions)
 	return m.session.pass(ctx, largestFirst(p), "migrate", opts.jobs, m.link, m.push, m.verify)
 }
 
-// link makes an image's layout. One that the target has needs none.
+// link makes an image's layout. One that the target has needs none, and one whose
+// name is too long for a directory can have none: it is sent from where it lies.
 func (m *migration) link(ctx context.Context, i plan.Image, _ report.Outcome) (_ report.Outcome, over bool) {
 	if m.seen.there[i.Target] {
 		return m.target.outcome(i, report.Skipped), true
@@ -123,7 +126,11 @@ func (m *migration) link(ctx context.Context, i plan.Image, _ report.Outcome) (_
 	if o, kept := m.seen.keptBack(m.target, i, m.force); kept {
 		return o, true
 	}
-	if _, err := m.layouts.Write(ctx, i); err != nil {
+	_, err := m.layouts.Write(ctx, i)
+	switch {
+	case errors.Is(err, syscall.ENAMETOOLONG):
+		m.session.note("%s has a name that is too long for a layout: it is sent without one", i.Source)
+	case err != nil:
 		return m.target.failed(i, err), true
 	}
 	return report.Outcome{}, false
@@ -134,7 +141,12 @@ func (m *migration) push(ctx context.Context, i plan.Image, _ report.Outcome) (_
 	if o, kept := m.seen.keptBack(m.target, i, m.force); kept {
 		return o, true
 	}
-	o := m.target.pushOne(ctx, m.layouts.Path(i), i, m.seen)
+	var o report.Outcome
+	if _, err := os.Lstat(m.layouts.Path(i)); errors.Is(err, syscall.ENAMETOOLONG) {
+		o = m.target.pushStored(ctx, m.src, m.index, i, m.seen)
+	} else {
+		o = m.target.pushOne(ctx, m.layouts.Path(i), i, m.seen)
+	}
 	return o, o.Status == report.Failed
 }
 

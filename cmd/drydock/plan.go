@@ -11,7 +11,6 @@ import (
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 	"github.com/seed-5b48bd9d/drydock/pkg/storage"
-	"github.com/seed-5b48bd9d/drydock/pkg/tree"
 )
 
 type planOptions struct {
@@ -47,7 +46,7 @@ func runPlan(ctx context.Context, a *app, location, dest string, opts planOption
 	if err != nil {
 		return err
 	}
-	r, err := a.prepare(location, dest, &opts.moveFlags)
+	r, err := a.prepare(ctx, location, dest, &opts.moveFlags)
 	if err != nil {
 		return err
 	}
@@ -64,7 +63,7 @@ func runPlan(ctx context.Context, a *app, location, dest string, opts planOption
 	}
 	defer src.Close()
 	if grafts {
-		forecast.grafting = s.newGrafting(&opts.graftFlags, method, src, x)
+		forecast.grafting = s.newGrafting(&opts.graftFlags, opts.readData, method, src, x)
 	}
 	return s.plan(ctx, x, r, &forecast)
 }
@@ -79,12 +78,20 @@ func (s *session) plan(ctx context.Context, x *storage.Index, r *request, f *for
 	if err := f.clients.write(s, p, x, r.to); err != nil {
 		return err
 	}
+	if f.grafting != nil {
+		if err := f.grafting.open(t); err != nil {
+			return err
+		}
+	}
 	seen, err := s.foresee(ctx, t, p, r.target, r.jobs)
+	if err == nil && f.grafting != nil {
+		err = f.grafting.look(ctx, p, seen, r.jobs)
+	}
 	if seen != nil {
 		f.take(p, seen)
 	}
 	if err == nil && f.grafting != nil {
-		f.placing, err = f.grafting.foresee(t, f.toSend.Images, seen)
+		err = f.grafting.foresee(t, f.toSend.Images, seen)
 	}
 	if err != nil {
 		return err
@@ -99,8 +106,7 @@ type forecast struct {
 	projects []string     // that are missing
 	there    int          // images that the target has
 	toSend   plan.Plan
-	grafting *grafting      // nil where blobs are sent
-	placing  *tree.Forecast // what it would do; nil where it was not foreseen
+	grafting *grafting // nil where blobs are sent
 }
 
 // take parts the plan's images, of which there may be very many: those that the
@@ -127,8 +133,8 @@ func (f *forecast) lines(s report.Summary, host string) []string {
 	if leftOut := s.Images - len(f.toSend.Images) - f.there; leftOut > 0 {
 		line += fmt.Sprintf(", %d LEFT OUT", leftOut)
 	}
-	if f.placing != nil {
-		return append(append(lines, line), forecastLines(f.placing, f.grafting.dir, host, f.toSend.Images)...)
+	if s.Forecast != nil {
+		return append(append(lines, line), forecastLines(s.Forecast, f.grafting.dir, host)...)
 	}
 	return append(lines, line, fmt.Sprintf("at most %s in %s to send to %s", size(total), plural(blobs, "blob", "blobs"), host))
 }

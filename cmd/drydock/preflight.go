@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/seed-5b48bd9d/drydock/pkg/graft"
 	"github.com/seed-5b48bd9d/drydock/pkg/harbor"
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
 	"github.com/seed-5b48bd9d/drydock/pkg/push"
@@ -24,7 +25,8 @@ type foreseen struct {
 	replaced map[plan.Reference]bool // images whose tag has another digest there
 	refused  map[string]error        // why a project takes nothing, or not everything
 	held     map[plan.Reference]error
-	doubtful bool // not everything would be taken
+	lacking  map[plan.Reference]graft.Lack // images that the target has, and what its storage lacks of them
+	doubtful bool                          // not everything would be taken
 
 	mu     sync.Mutex
 	closed map[string]error // projects that were found full or closed on the way

@@ -71,6 +71,11 @@ func (s *session) pushAll(ctx context.Context, t *target, p *plan.Plan, src sour
 			return err
 		}
 	}
+	if t.grafting != nil {
+		if err := t.grafting.look(ctx, p, seen, r.jobs); err != nil {
+			return err
+		}
+	}
 	if err := s.ready(ctx, t, p, seen, r.target); err != nil {
 		return err
 	}
@@ -99,6 +104,11 @@ func (t *target) pushFrom(ctx context.Context, src source.Source, x *storage.Ind
 			return t.pushOne(ctx, dir, i, seen)
 		}
 	}
+	return t.pushStored(ctx, src, x, i, seen)
+}
+
+// pushStored pushes an image from where its parts lie.
+func (t *target) pushStored(ctx context.Context, src source.Source, x *storage.Index, i plan.Image, seen *foreseen) report.Outcome {
 	o, err := t.registry.Push(ctx, push.Stored(src, x.Path, i), i)
 	return seen.after(i, o, err)
 }

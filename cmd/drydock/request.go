@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
@@ -18,7 +19,7 @@ type request struct {
 	target  *targetFlags
 }
 
-func (a *app) prepare(location, dest string, f *moveFlags) (*request, error) {
+func (a *app) prepare(ctx context.Context, location, dest string, f *moveFlags) (*request, error) {
 	if location == "-" && f.passwordStdin {
 		return nil, report.WithHint(usageError{errors.New("standard input cannot be both the archive and the password")},
 			"set HARBOR_PASSWORD, or log in with docker or podman first")
@@ -43,7 +44,7 @@ func (a *app) prepare(location, dest string, f *moveFlags) (*request, error) {
 	if err := f.targetFlags.readSettings(); err != nil {
 		return nil, err
 	}
-	options, err := f.targetFlags.options(a, f.jobs)
+	options, err := f.targetFlags.options(ctx, a, f.jobs)
 	if err != nil {
 		return nil, err
 	}

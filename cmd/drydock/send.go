@@ -30,7 +30,7 @@ type sending struct {
 
 // send does all of it, or foresees it.
 func (a *app) send(ctx context.Context, o *sending) (err error) {
-	if o.request, err = a.prepare(o.location, o.dest, o.moveFlags); err != nil {
+	if o.request, err = a.prepare(ctx, o.location, o.dest, o.moveFlags); err != nil {
 		return err
 	}
 	o.request.rules.Untagged = o.request.rules.Untagged || o.layouts // whatever has a layout was chosen when it was made
@@ -50,7 +50,7 @@ func (a *app) send(ctx context.Context, o *sending) (err error) {
 		return report.WithHint(usageError{fmt.Errorf("%s is a registry's storage and no layouts", o.location)}, "drydock migrate SOURCE DEST moves it")
 	}
 	if o.graft != nil {
-		o.grafting = o.session.newGrafting(o.graft, o.method, src, x)
+		o.grafting = o.session.newGrafting(o.graft, o.readData, o.method, src, x)
 	}
 	if o.dryRun {
 		o.forecast.grafting = o.grafting

@@ -122,6 +122,7 @@ func (c *storing) foresee(src source.Source, x *storage.Index, p *plan.Plan) err
 		return sourceIsUsage(err)
 	}
 	c.forecast = f
+	c.session.foretell(f, 0)
 	return c.session.findAll(f.Findings)
 }
 
@@ -226,10 +227,10 @@ func (c *storing) close(ctx context.Context) error {
 
 func (c *storing) lines(s report.Summary, dryRun bool) []string {
 	if dryRun {
-		return []string{
+		return append([]string{
 			fmt.Sprintf("%s would be in the registry's storage %s", plural(s.Images-s.Incomplete, "image", "images"), c.dir),
 			fmt.Sprintf("%s to link, %s to copy, %s there already", size(c.forecast.Linked), size(c.forecast.Copied), size(c.forecast.There)),
-		}
+		}, obstacles(s.Forecast)...)
 	}
 	lines := closeImages(s)
 	if c.tree == nil {

@@ -37,7 +37,7 @@ these repositories and the source has not.` + exitStatus,
 }
 
 func runVerify(ctx context.Context, a *app, location, dest string, opts verifyOptions) error {
-	r, err := a.prepare(location, dest, &opts.moveFlags)
+	r, err := a.prepare(ctx, location, dest, &opts.moveFlags)
 	if err != nil {
 		return err
 	}

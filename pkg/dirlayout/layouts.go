@@ -132,7 +132,7 @@ func (l *Layouts) Close() error {
 // without it. It is not for use beside Write.
 func (l *Layouts) Remove(i plan.Image) error {
 	path := l.Path(i)
-	if err := os.RemoveAll(path); err != nil {
+	if err := os.RemoveAll(path); err != nil && !errors.Is(err, syscall.ENAMETOOLONG) { // that one was never made
 		return fmt.Errorf("removing layout: %w", err)
 	}
 	for dir := filepath.Dir(path); len(dir) > len(l.dir); dir = filepath.Dir(dir) {
@@ -149,7 +149,7 @@ func (l *Layouts) Write(ctx context.Context, i plan.Image) (made bool, err error
 	made, err = l.write(ctx, i)
 	switch {
 	case errors.Is(err, syscall.ENAMETOOLONG):
-		err = report.WithHint(err, "no file system takes a name of over 255 bytes; copy this image on its own")
+		err = report.WithHint(err, "no directory takes a name of over 255 bytes: drydock migrate sends this image without a layout, and drydock bundle takes it")
 	case errors.Is(err, syscall.ENOSPC):
 		err = report.WithHint(err, "make room, or put the layouts on the registry's file system, where hard links take none")
 	}

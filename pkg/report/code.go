@@ -57,6 +57,7 @@ const (
 	TargetBlob          Code = "target-blob"
 	TargetLink          Code = "target-link"
 	TargetUnseen        Code = "target-unseen"
+	TargetLacks         Code = "target-lacks"
 
 	HarborCredentials     Code = "harbor-credentials"
 	HarborReadOnly        Code = "harbor-read-only"
@@ -135,6 +136,7 @@ var Kinds = []Kind{
 	{TargetBlob, Skip, "the target's storage has a blob of another size under the same digest", "see whether it is damaged there; it is not replaced"},
 	{TargetLink, Skip, "a link in the target's storage names something other than it should", "see what damaged it there; it is not replaced"},
 	{TargetUnseen, Note, "a blob that was put into the target's storage is not seen by the target; it was sent instead", "see whether the storage is all that the target reads: a mirror or a cache in between would explain it"},
+	{TargetLacks, Note, "the target has an image, and its storage lacks parts of it, as after a power cut; they are put there again", "nothing; where no power was cut, see what took them away"},
 	{HarborCredentials, Skip, "Harbor does not know the account, or its password is another", "check the user name and the password; robots are called robot$name"},
 	{HarborReadOnly, Skip, "Harbor is in read-only mode", "have an administrator end it under Configuration, System Settings"},
 	{HarborUnhealthy, Skip, "a component of Harbor is not well", "see Harbor's own logs before a long run"},

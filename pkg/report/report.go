@@ -81,23 +81,35 @@ type Progress struct {
 // Skipped, Failed or Incomplete when the run moved images, and not at all in
 // them when it only looked.
 type Summary struct {
-	Images        int     `json:"images"`
-	Done          int     `json:"done"`
-	Skipped       int     `json:"skipped"`
-	Failed        int     `json:"failed"`
-	Incomplete    int     `json:"incomplete"` // left out or, in list and check, not whole
-	Findings      int     `json:"findings"`
-	UploadedBlobs int     `json:"uploadedBlobs"`
-	MountedBlobs  int     `json:"mountedBlobs"`
-	UploadedBytes int64   `json:"uploadedBytes"`
-	PlacedBlobs   int     `json:"placedBlobs,omitempty"` // put into the target's storage as files
-	PlacedBytes   int64   `json:"placedBytes,omitempty"` // of these
-	LinkedFiles   int     `json:"linkedFiles"`
-	CopiedBytes   int64   `json:"copiedBytes"`
-	Seconds       float64 `json:"seconds"`
-	UniqueBytes   int64   `json:"uniqueBytes,omitempty"` // of the blobs of all images that are not left out, each once; 0 where it was not counted
-	Unasked       int     `json:"unasked,omitempty"`     // manifests without a tag, which nobody asked for
-	Error         string  `json:"error,omitempty"`       // why the run ended before its time; empty where it came to its end
+	Images        int       `json:"images"`
+	Done          int       `json:"done"`
+	Skipped       int       `json:"skipped"`
+	Failed        int       `json:"failed"`
+	Incomplete    int       `json:"incomplete"` // left out or, in list and check, not whole
+	Findings      int       `json:"findings"`
+	UploadedBlobs int       `json:"uploadedBlobs"`
+	MountedBlobs  int       `json:"mountedBlobs"`
+	UploadedBytes int64     `json:"uploadedBytes"`
+	PlacedBlobs   int       `json:"placedBlobs,omitempty"` // put into the target's storage as files
+	PlacedBytes   int64     `json:"placedBytes,omitempty"` // of these
+	LinkedFiles   int       `json:"linkedFiles"`
+	CopiedBytes   int64     `json:"copiedBytes"`
+	Seconds       float64   `json:"seconds"`
+	UniqueBytes   int64     `json:"uniqueBytes,omitempty"` // of the blobs of all images that are not left out, each once; 0 where it was not counted
+	Unasked       int       `json:"unasked,omitempty"`     // manifests without a tag, which nobody asked for
+	Forecast      *Forecast `json:"forecast,omitempty"`    // what would be put into a registry's storage, where that was only foreseen
+	Error         string    `json:"error,omitempty"`       // why the run ended before its time; empty where it came to its end
+}
+
+// Forecast is what putting files into a registry's storage would do, in bytes of
+// blobs, each counted once.
+type Forecast struct {
+	Linked    int64  `json:"linkedBytes"` // by hard link
+	Copied    int64  `json:"copiedBytes"` // at most: a reflink copies nothing
+	There     int64  `json:"thereBytes"`
+	Manifests int64  `json:"manifestBytes,omitempty"` // to be sent to the target
+	Why       string `json:"why,omitempty"`           // the first reason why a blob would not be hard-linked
+	Refused   string `json:"refused,omitempty"`       // why nothing could be put there at all by who asked
 }
 
 // Add counts one outcome.
