@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
@@ -36,10 +37,25 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// interruptible gives a ctx that ends with a signal to stop. A second one ends the
+// program on the spot: what waits in a system call, as for a file server that is
+// gone, hears of no ctx, and nothing half-written is lost by it. That a line is hung
+// up, as when ssh loses its connection, is told by the kernel and by the shell, so
+// that it may come twice; nohup has it ignored.
+func interruptible(ctx context.Context) (_ context.Context, release func()) {
+	hangup := func() {}
+	if !signal.Ignored(syscall.SIGHUP) {
+		ctx, hangup = signal.NotifyContext(ctx, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, func() { stop(); hangup() }
+}
+
 // run is the whole program; it uses nothing global, so that tests can call it.
 func run(ctx context.Context, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer, args []string) int {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	ctx, release := interruptible(ctx)
+	defer release()
 	a := &app{getenv: getenv, in: stdin, out: stdout, err: stderr}
 	root := newRootCommand(a)
 	root.SetArgs(args)
@@ -60,8 +76,12 @@ func run(ctx context.Context, getenv func(string) string, stdin io.Reader, stdou
 	_, usage := errors.AsType[usageError](err)
 	usage = usage || !a.started
 	advice := report.Advice(err)
-	if advice == "" && usage {
+	switch {
+	case advice != "":
+	case usage:
 		advice = "drydock --help, or drydock COMMAND --help, shows what there is"
+	case errors.Is(err, fs.ErrPermission):
+		advice = "run it as a user who may do that: a registry's storage is often root's alone"
 	}
 	fmt.Fprintf(stderr, "drydock: error: %v\n", err)
 	if advice != "" {
