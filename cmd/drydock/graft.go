@@ -25,13 +25,11 @@ import (
 // graftFlags say whether blobs go into the target's storage as files.
 type graftFlags struct {
 	storage string
-	given   func() bool // --graft was, be it empty
 	trust   bool
 }
 
 func (f *graftFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.storage, "graft", "", "put the blobs as files into the target's own storage, this `directory`, and send the manifests alone; for Harbor usually /data/registry")
-	f.given = func() bool { return flags.Changed("graft") }
 	flags.BoolVar(&f.trust, "trust-source", false, "with --graft, do not hash blobs before they go in: no registry will, afterwards; for after a check --read-data of the same tree")
 }
 
@@ -48,8 +46,6 @@ func (f *graftFlags) asked(l *linkFlags) (method link.Method, grafts bool, err e
 		return "", false, err
 	}
 	switch {
-	case f.storage == "" && f.given(): // most likely a variable that is not set
-		return "", false, usageError{errors.New("--graft wants the directory of the target's storage, and got nothing")}
 	case f.storage == "" && f.trust:
 		return "", false, usageError{errors.New("--trust-source is for --graft alone: a registry hashes what is sent to it")}
 	case f.storage == "":

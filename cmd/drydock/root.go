@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"slices"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/seed-5b48bd9d/drydock/pkg/report"
 )
 
 // app is what the commands share: the streams, and the environment.
@@ -67,6 +70,9 @@ DEST is HOST[:PORT][/PREFIX]; http:// before it means plain HTTP.` + exitStatus,
 			return usageError{err}
 		}
 		a.started = true
+		if err := checkValues(cmd.Flags()); err != nil {
+			return err
+		}
 		cmd.Flags().Visit(func(f *pflag.Flag) {
 			if slices.Contains(tellingFlags, f.Name) {
 				a.asked = append(a.asked, "--"+f.Name+"="+f.Value.String())
@@ -83,6 +89,23 @@ DEST is HOST[:PORT][/PREFIX]; http:// before it means plain HTTP.` + exitStatus,
 	}
 	addProfileFlags(root)
 	return root
+}
+
+// checkValues refuses values that are empty, as those of shell variables are that
+// nobody set: --since "$DAY" would take everything, and --htpasswd "$FILE" let in
+// everybody. Without a project, though, names stay as they are.
+func checkValues(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		if slices.Contains(values, "") && f.Name != "project" {
+			err = report.WithHint(usageError{fmt.Errorf("--%s wants a value, and got an empty one", f.Name)},
+				"leave it out, or see whether a variable that stands for it is set")
+		}
+	})
+	return err
 }
 
 // tellingFlags are those that a report repeats: what was asked for, and nothing
