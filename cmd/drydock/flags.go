@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -11,10 +9,8 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/seed-5b48bd9d/drydock/pkg/harbor"
 	"github.com/seed-5b48bd9d/drydock/pkg/link"
 	"github.com/seed-5b48bd9d/drydock/pkg/plan"
-	"github.com/seed-5b48bd9d/drydock/pkg/push"
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 	"github.com/seed-5b48bd9d/drydock/pkg/storage"
 )
@@ -137,102 +133,6 @@ func (f *mapFlags) target(to plan.Destination) (*plan.Target, error) {
 	more, err := plan.ParseProjectMap(file)
 	t.Rewrites = append(t.Rewrites, more...)
 	return t, err
-}
-
-// targetFlags say how the target is reached, and as whom.
-type targetFlags struct {
-	username      string
-	passwordStdin bool
-	creds         string
-	authFile      string
-	certDir       string
-	tlsVerify     bool
-	createProject bool
-	public        bool
-	settingsFile  string
-	settings      *harbor.Settings // that the two above make
-	force         bool
-	retryTimes    int
-	retryDelay    time.Duration
-}
-
-func (f *targetFlags) register(flags *pflag.FlagSet) {
-	flags.StringVarP(&f.username, "username", "u", "", "user `name`; else HARBOR_USERNAME, else the auth files of docker and podman")
-	flags.BoolVar(&f.passwordStdin, "password-stdin", false, "read the password from standard input; else HARBOR_PASSWORD")
-	flags.StringVar(&f.creds, "creds", "", "`USER:PASSWORD` as in skopeo; others on this machine can see it")
-	flags.StringVar(&f.authFile, "authfile", "", "auth `file` instead of the usual ones; else REGISTRY_AUTH_FILE")
-	flags.StringVar(&f.certDir, "cert-dir", "", "`directory` of *.crt, *.cert and *.key for the target")
-	flags.BoolVar(&f.tlsVerify, "tls-verify", true, "--tls-verify=false takes any certificate, and plain HTTP")
-	flags.BoolVar(&f.createProject, "create-projects", true, "create Harbor projects that are missing")
-	flags.BoolVar(&f.public, "public", false, "create them public, not private")
-	flags.StringVar(&f.settingsFile, "project-settings", "", "create them as this YAML `file` says: public, quota and metadata by name or glob")
-	flags.BoolVar(&f.force, "force", false, "try all the same what Harbor is known to refuse")
-	flags.IntVar(&f.retryTimes, "retry-times", 5, "tries after the first, where something fails in passing")
-	flags.DurationVar(&f.retryDelay, "retry-delay", time.Second, "wait before the second try; it grows from there")
-}
-
-// options resolves credentials: flags before environment before auth files.
-func (f *targetFlags) options(ctx context.Context, a *app, jobs int) (*push.Options, error) {
-	o := &push.Options{
-		Username: f.username, AuthFile: f.authFile, CertDir: f.certDir, SkipTLSVerify: !f.tlsVerify,
-		Jobs: jobs, RetryTimes: f.retryTimes, RetryDelay: f.retryDelay, UserAgent: "drydock/" + version(),
-		Notify: func(err error, wait time.Duration) {
-			a.log.Warn("trying again", "wait", wait.Round(time.Millisecond).String(), "error", err.Error())
-		},
-		Throttled: func(requests int, err error) {
-			a.log.Warn("the target is slow to answer: asking less at a time until it heals", "requests", requests, "error", err.Error())
-		},
-	}
-	switch {
-	case f.retryTimes < 0 || f.retryDelay < 0:
-		return nil, usageError{errors.New("--retry-times and --retry-delay cannot be negative")}
-	case f.retryTimes == 0:
-		o.RetryTimes = -1
-	}
-	if f.authFile != "" {
-		if _, err := os.Stat(f.authFile); err != nil {
-			return nil, fmt.Errorf("reading credentials: %w", err)
-		}
-	} else {
-		o.AuthFile = a.getenv("REGISTRY_AUTH_FILE")
-	}
-	switch {
-	case f.creds != "" && (f.username != "" || f.passwordStdin):
-		return nil, usageError{errors.New("--creds has user name and password: leave out --username and --password-stdin")}
-	case f.creds != "":
-		name, password, _ := strings.Cut(f.creds, ":")
-		o.Username, o.Password = name, password
-		return o, nil
-	case o.Username == "" && f.authFile == "":
-		o.Username = a.getenv("HARBOR_USERNAME")
-	}
-	if o.Username == "" {
-		if f.passwordStdin {
-			return nil, usageError{errors.New("--password-stdin needs a user name: --username or HARBOR_USERNAME")}
-		}
-		return o, nil
-	}
-	password, err := f.password(ctx, a, o.Username)
-	o.Password = password
-	return o, err
-}
-
-// readSettings reads how projects are to be created.
-func (f *targetFlags) readSettings() error {
-	f.settings = &harbor.Settings{Public: f.public}
-	if f.settingsFile == "" {
-		return nil
-	}
-	file, err := os.Open(f.settingsFile)
-	if err != nil {
-		return fmt.Errorf("reading project settings: %w", err)
-	}
-	defer file.Close()
-	if f.settings, err = harbor.ParseSettings(file); err != nil {
-		return err
-	}
-	f.settings.Public = f.settings.Public || f.public
-	return nil
 }
 
 // linkFlags say how layouts are made.
