@@ -58,7 +58,7 @@ func (f *targetFlags) options(ctx context.Context, a *app, jobs int) (*push.Opti
 			a.log.Warn("trying again", "wait", wait.Round(time.Millisecond).String(), "error", err.Error())
 		},
 		Throttled: func(requests int, err error) {
-			a.log.Warn("the target is slow to answer: asking less at a time until it heals", "requests", requests, "error", err.Error())
+			a.log.Warn("the target has trouble: asking less at a time until it heals", "requests", requests, "error", err.Error())
 		},
 	}
 	switch {
