@@ -153,8 +153,8 @@ func (f *linkFlags) method() (link.Method, error) {
 // runFlags are about the run itself.
 type runFlags struct {
 	output     string
-	jobs       int
-	wanted     int  // jobs, where fewer can be had
+	asked      int  // jobs, as they were asked for
+	jobs       int  // as many of them as can be had, by check
 	sideBySide bool // the command has jobs
 	quiet      bool
 	noProgress bool
@@ -163,7 +163,7 @@ type runFlags struct {
 }
 
 func (f *runFlags) register(flags *pflag.FlagSet) {
-	f.jobs = defaultJobs
+	f.asked = defaultJobs
 	flags.StringVarP(&f.output, "output", "o", "text", "text for people, names (repository:tag a line) or json (JSON Lines)")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "say only what went wrong")
 	flags.BoolVar(&f.noProgress, "no-progress", false, "no bars; there are none anyway where stderr is no terminal")
@@ -172,7 +172,7 @@ func (f *runFlags) register(flags *pflag.FlagSet) {
 
 func (f *runFlags) registerJobs(flags *pflag.FlagSet) {
 	f.sideBySide = true
-	flags.IntVarP(&f.jobs, "jobs", "j", defaultJobs, "images side by side")
+	flags.IntVarP(&f.asked, "jobs", "j", defaultJobs, "images side by side")
 }
 
 // defaultJobs is how many images, and requests to the target, go side by side
@@ -195,12 +195,10 @@ func (f *runFlags) check() error {
 	default:
 		return usageError{fmt.Errorf("bad value %q for --output: want text, names or json", f.output)}
 	}
-	if f.jobs < 1 || f.jobs > 256 {
-		return usageError{fmt.Errorf("bad value %d for --jobs: want 1 to 256", f.jobs)}
+	if f.asked < 1 || f.asked > 256 {
+		return usageError{fmt.Errorf("bad value %d for --jobs: want 1 to 256", f.asked)}
 	}
-	if f.sideBySide {
-		f.wanted, f.jobs = max(f.wanted, f.jobs), affordable(f.jobs, filesPerJob, openFiles())
-	}
+	f.jobs = affordable(f.asked, filesPerJob, openFiles())
 	return nil
 }
 

@@ -8,9 +8,6 @@ const (
 	// of its layout, a file that is copied and its copy, one that is sent, and the
 	// connection.
 	filesPerJob = 5
-	// scanJobs is how many files a scan has open at most: what pkg/storage takes by
-	// default.
-	scanJobs = 32
 )
 
 // affordable gives how many of the jobs that were asked for can go side by side

@@ -39,7 +39,7 @@ func (s *session) scan(ctx context.Context, r reading, f *sourceFlags, sel *sele
 		return nil, nil, err
 	}
 	opts.Thorough, opts.Progress = r.thorough, s.Progress
-	opts.Jobs = affordable(scanJobs, 1, openFiles())
+	opts.Jobs = affordable(storage.DefaultJobs, 1, openFiles())
 	form, err := s.probe(r.location)
 	if err != nil {
 		return nil, nil, err

@@ -68,7 +68,7 @@ blob whose bytes are not those of its digest never arrives as a whole.` + exitSt
 // registerWords registers what is left of them for a command whose output is not
 // about images.
 func (f *runFlags) registerWords(flags *pflag.FlagSet) {
-	f.output, f.jobs = "text", defaultJobs
+	f.output, f.asked = "text", defaultJobs
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "say only what went wrong")
 	flags.BoolVar(&f.noProgress, "no-progress", false, "no bars; there are none anyway where stderr is no terminal")
 }

@@ -91,8 +91,8 @@ func (a *app) newSession(v verb, f *runFlags) (*session, error) {
 		}
 		handlers = append(handlers, file)
 	}
-	if f.jobs < f.wanted {
-		s.note("at most %d images side by side, not %d: this process may have %d files open (ulimit -n)", f.jobs, f.wanted, openFiles())
+	if f.sideBySide && f.jobs < f.asked {
+		s.note("at most %d images side by side, not %d: this process may have %d files open (ulimit -n)", f.jobs, f.asked, openFiles())
 	}
 	s.Tee = report.NewTee(handlers...)
 	a.session = s

@@ -116,12 +116,8 @@ func (r *Registry) Doubt(img plan.Image) {
 // Mend has the blobs of an image placed that the target has, as far as they are not
 // there: its manifests are not sent again. It needs PlaceBy, and wants Doubt before.
 func (r *Registry) Mend(ctx context.Context, img plan.Image) (report.Outcome, error) {
-	o := report.Outcome{
-		Source: img.Source.String(),
-		Target: r.base.Host + "/" + img.Target.String(),
-		Digest: img.Manifest.Digest.String(),
-		Status: report.Done,
-	}
+	o := r.outcome(img)
+	o.Status = report.Done
 	for _, b := range img.Blobs {
 		c, err := r.blobs.claim(ctx, b.Digest, img.Target.Repository)
 		if err != nil {

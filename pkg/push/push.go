@@ -14,6 +14,15 @@ import (
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 )
 
+// outcome is that of an image before anything became of it.
+func (r *Registry) outcome(img plan.Image) report.Outcome {
+	return report.Outcome{
+		Source: img.Source.String(),
+		Target: r.base.Host + "/" + img.Target.String(),
+		Digest: img.Manifest.Digest.String(),
+	}
+}
+
 // Push sends one image from its layout: blobs first, then manifests bottom-up,
 // the tag last. An image that the registry has under the same digest is skipped.
 //
@@ -21,11 +30,7 @@ import (
 // is failed, and then says more: a *StatusError for what the registry refused,
 // and a hint where something helps.
 func (r *Registry) Push(ctx context.Context, layout types.ImageReference, img plan.Image) (report.Outcome, error) {
-	o := report.Outcome{
-		Source: img.Source.String(),
-		Target: r.base.Host + "/" + img.Target.String(),
-		Digest: img.Manifest.Digest.String(),
-	}
+	o := r.outcome(img)
 	there, err := r.pushOnce(ctx, layout, img, &o)
 	switch {
 	case err != nil:

@@ -15,13 +15,13 @@ import (
 	"github.com/seed-5b48bd9d/drydock/pkg/report"
 )
 
-// defaultJobs is how many files are looked at side by side: far more than
-// cores, since over a network each look waits.
-const defaultJobs = 32
+// DefaultJobs is how many files a scan looks at side by side, and has open at most,
+// unless told otherwise: far more than cores, since over a network each look waits.
+const DefaultJobs = 32
 
 // ScanOptions steer a scan; nil means defaults.
 type ScanOptions struct {
-	// Jobs is how many files are looked at side by side; 0 means 32.
+	// Jobs is how many files are looked at side by side; 0 means DefaultJobs.
 	Jobs int
 	// Thorough also looks at what no image needs: layer links, leftovers,
 	// uploads. Check does.
@@ -95,7 +95,7 @@ func newScanner(fsys fs.FS, opts *ScanOptions) *scanner {
 		s.opts = *opts
 	}
 	if s.opts.Jobs <= 0 {
-		s.opts.Jobs = defaultJobs
+		s.opts.Jobs = DefaultJobs
 	}
 	return s
 }

@@ -220,7 +220,14 @@ func (t *Tree) readLink(name string) (string, error) {
 	if !info.Mode().IsRegular() {
 		return "", fmt.Errorf("%s is in the way and no regular file", t.path(name))
 	}
-	f, err := t.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	return held(t.root.OpenFile(name, readOnly, 0))
+}
+
+// readOnly opens a file that might have become a FIFO, without waiting for a writer.
+const readOnly = os.O_RDONLY | syscall.O_NONBLOCK
+
+// held is what a link that was just opened holds; it closes it.
+func held(f *os.File, err error) (string, error) {
 	if err != nil {
 		return "", err
 	}

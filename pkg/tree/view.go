@@ -3,12 +3,10 @@ package tree
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 
 	"github.com/opencontainers/go-digest"
 
@@ -115,13 +113,7 @@ func (v *View) readLink(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxLink))
-	return string(content), err
+	return held(os.OpenFile(path, readOnly, 0))
 }
 
 // size is how large a blob is, in bytes; negative where there is none.
